@@ -1,0 +1,82 @@
+# The only runner: each target makes its own virtual environment under .venv/ and installs what it needs.
+# Needed on the machine: make, Rust (cargo) and CPython 3.9 or later. Another interpreter: make test PYTHON=python3.13
+
+PYTHON ?= python3
+SEED ?= 1
+ARGS ?=
+
+TAG := $(shell $(PYTHON) -c 'import sys; assert sys.version_info >= (3, 9); print("py%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(TAG),)
+$(error PYTHON=$(PYTHON) is not a CPython 3.9 or later)
+endif
+
+VENV := .venv/$(TAG)
+DEMO_VENV := .venv/$(TAG)-demo
+PY := $(VENV)/bin/python
+WHEELS := target/wheels/$(TAG)
+SOURCES := $(shell find src python -type f -not -name '*.pyc') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# cargo has to see the same interpreter in every target, or it compiles pyo3 anew each time.
+export PYO3_PYTHON := $(abspath $(PY))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint docs fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(WHEELS)/built.done ## build, install into a fresh environment, read old sessions, refuse an attack
+	@rm -rf $(DEMO_VENV)
+	@$(PYTHON) -m venv $(DEMO_VENV)
+	@$(DEMO_VENV)/bin/python -m pip install --quiet --no-index --no-deps $(WHEELS)/*.whl
+	@$(DEMO_VENV)/bin/python examples/demo.py $(ARGS)
+
+test: $(VENV)/installed.done ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
+	cargo test --no-default-features
+	$(PY) -m mypy --config-file= --strict tests/typed.py
+	$(PY) -m mypy.stubtest plainpickle._core
+	$(PY) -m pytest $(ARGS)
+
+bench: $(VENV)/installed.done ## compare safe_loads with pickle.loads
+	$(PY) benches/loads.py $(ARGS)
+
+lint: $(VENV)/lint.done ## formatting and static checks of Python and Rust
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	cargo fmt --all --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --no-default-features -- -D warnings
+
+docs: ## check every link and every `make` command in the documentation
+	$(PYTHON) docs/check.py
+
+fuzz: $(VENV)/installed.done ## the long differential run against CPython's pickle; SEED=n for another one
+	$(PY) -m tests.differential.fuzz --graphs 200000 --mutants 200000 --seed $(SEED) $(ARGS)
+
+clean: ## remove everything that was built
+	rm -rf .venv target .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/build.done: requirements/build.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -r $<
+	@touch $@
+
+$(VENV)/test.done: requirements/test.txt $(VENV)/build.done
+	$(PY) -m pip install --quiet -r $<
+	@touch $@
+
+$(VENV)/lint.done: requirements/lint.txt $(VENV)/test.done
+	$(PY) -m pip install --quiet -r $<
+	@touch $@
+
+$(WHEELS)/built.done: $(VENV)/build.done $(SOURCES)
+	@rm -rf $(WHEELS)
+	$(VENV)/bin/maturin build --release --interpreter $(PY) --out $(WHEELS)
+	@touch $@
+
+$(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
+	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $@

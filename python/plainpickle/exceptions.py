@@ -1,0 +1,80 @@
+"""The exceptions: one family, which everything that catches pickle's own errors catches too."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Optional
+
+
+class UnpicklingError(pickle.UnpicklingError, ValueError):
+    """A pickle that is not read. Its message never holds payload bytes.
+
+    Attributes:
+        kind: a stable word for what is wrong, such as ``"stack_underflow"``.
+        offset: the byte offset of the opcode at which it was found.
+        opcode: the name of that opcode; ``None`` outside of one.
+    """
+
+    def __init__(
+        self, message: str = "", *, kind: str = "", offset: int = 0, opcode: Optional[str] = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.offset = offset
+        self.opcode = opcode
+
+
+class MalformedPickle(UnpicklingError):
+    """Not a pickle, or a damaged one."""
+
+
+class TruncatedPickle(MalformedPickle, EOFError):
+    """The input ended where an opcode was due; pickle raises ``EOFError`` here."""
+
+
+class ForbiddenGlobal(UnpicklingError):
+    """It names something that the policy does not allow, or uses a name in a way that it does not.
+
+    Attributes:
+        name: module and name, escaped, and cut at 128 characters.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "forbidden_global",
+        offset: int = 0,
+        opcode: Optional[str] = None,
+        name: str = "",
+    ) -> None:
+        super().__init__(message, kind=kind, offset=offset, opcode=opcode)
+        self.name = name
+
+
+class LimitExceeded(UnpicklingError):
+    """Reading it would take more than a limit allows.
+
+    Attributes:
+        limit: the field of :class:`plainpickle.Limits`, or ``"memo_index"``.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "limit",
+        offset: int = 0,
+        opcode: Optional[str] = None,
+        limit: str = "",
+    ) -> None:
+        super().__init__(message, kind=kind, offset=offset, opcode=opcode)
+        self.limit = limit
+
+
+class UnsupportedOpcode(UnpicklingError):
+    """An extension code, or a persistent id or buffer for which the caller gave nothing."""
+
+
+class PolicyError(ValueError):
+    """A policy that would hand over code, or that does not name its classes one by one."""

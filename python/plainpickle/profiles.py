@@ -1,0 +1,97 @@
+"""The profiles: named policies to start from.
+
+``plain`` needs nothing but the standard library. ``django`` and ``flask`` give the framework's own
+classes where plain gives equivalents, so that templates and views behave as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Optional
+
+from plainpickle.policy import Policy
+
+
+def plain() -> Policy:
+    """Builtin and standard library values; framework values as plain equivalents."""
+    return Policy()
+
+
+def django() -> Policy:
+    """Profile plain, with Django's SafeString, MultiValueDict, QueryDict, and pytz's zones."""
+    native: dict[str, Callable[..., Any]] = {}
+    safe = _found("django.utils.safestring", "SafeString")
+    if safe is not None:
+        safe_text = _text_only(safe)
+        for name in ("SafeString", "SafeText", "SafeUnicode"):
+            native[f"django.utils.safestring.{name}"] = safe_text
+    multi = _found("django.utils.datastructures", "MultiValueDict")
+    if multi is not None:
+        native["django.utils.datastructures.MultiValueDict"] = multi
+    query = _found("django.http", "QueryDict")
+    if query is not None:
+        for module in ("django.http", "django.http.request"):
+            native[f"{module}.QueryDict"] = _query_dict(query)
+    return Policy()._with_native({**native, **_markup(), **_pytz()})
+
+
+def flask() -> Policy:
+    """Profile plain, with Markup, Werkzeug's MultiDict family, and pytz's zones."""
+    native: dict[str, Callable[..., Any]] = {}
+    modules = ("werkzeug", "werkzeug.datastructures", "werkzeug.datastructures.structures")
+    for name in ("MultiDict", "OrderedMultiDict", "ImmutableMultiDict", "ImmutableOrderedMultiDict"):
+        cls = _found("werkzeug.datastructures", name)
+        if cls is not None:
+            for module in modules:
+                native[f"{module}.{name}"] = cls
+    return Policy()._with_native({**native, **_markup(), **_pytz()})
+
+
+def _found(module: str, name: str) -> Optional[Any]:
+    """The framework's class, where it is installed."""
+    try:
+        return getattr(import_module(module), name, None)
+    except ImportError:
+        return None
+
+
+def _text_only(cls: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """``cls`` for text; what was bytes in Python 2, and is no UTF-8, stays bytes."""
+
+    def build(value: Any) -> Any:
+        return cls(value) if isinstance(value, str) else value
+
+    return build
+
+
+def _query_dict(cls: Callable[..., Any]) -> Callable[[dict[str, list[str]]], Any]:
+    def build(lists: dict[str, list[str]]) -> Any:
+        query = cls(mutable=True, encoding="utf-8")
+        for key, values in lists.items():
+            query.setlist(key, values)
+        query._mutable = False
+        return query
+
+    return build
+
+
+def _markup() -> dict[str, Callable[..., Any]]:
+    cls = _found("markupsafe", "Markup")
+    if cls is None:
+        return {}
+    modules = ("markupsafe", "markupsafe._native", "jinja2", "jinja2.utils", "flask")
+    return {f"{module}.Markup": _text_only(cls) for module in modules}
+
+
+def _pytz() -> dict[str, Callable[..., Any]]:
+    zone = _found("pytz", "_p")
+    if zone is None:
+        return {}
+    utc, fixed = _found("pytz", "utc"), _found("pytz", "FixedOffset")
+    return {
+        "pytz._p": zone,
+        "pytz._UTC": lambda _name: utc,
+        "pytz.FixedOffset": fixed,
+        "pytz._FixedOffset": fixed,
+    }

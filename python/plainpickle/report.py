@@ -1,0 +1,113 @@
+"""Looking into a pickle without loading it: `inspect`, its `Report`, and `sanitize`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from plainpickle import _core
+from plainpickle.exceptions import ForbiddenGlobal, MalformedPickle, UnpicklingError
+from plainpickle.limits import Limits
+from plainpickle.policy import Policy
+
+
+@dataclass(frozen=True)
+class GlobalUse:
+    """One global that a pickle names.
+
+    Attributes:
+        module: the module, escaped and cut.
+        name: the name, escaped and cut.
+        count: how often the bytes name it.
+        offsets: byte offsets of the opcodes that name it; the first 16.
+        allowed: whether the policy allows it.
+    """
+
+    module: str
+    name: str
+    count: int
+    offsets: tuple[int, ...]
+    allowed: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a pickle consists of, and what loading it under a policy would say.
+
+    Attributes:
+        size: bytes of input.
+        protocol: the protocol it declares, or the highest that one of its opcodes came with.
+        opcodes: how often each opcode occurs.
+        globals: what it names, in the order of first use.
+        trailing_bytes: bytes after STOP.
+        error: what loading would raise first; ``None`` if it would load.
+    """
+
+    size: int
+    protocol: int
+    opcodes: dict[str, int]
+    globals: tuple[GlobalUse, ...]
+    trailing_bytes: int
+    error: Optional[UnpicklingError]
+
+    @property
+    def verdict(self) -> str:
+        """``"clean"``, ``"refused"`` by the policy or a limit, or ``"malformed"``."""
+        if self.error is None:
+            return "clean"
+        return "malformed" if isinstance(self.error, MalformedPickle) else "refused"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, ready for JSON."""
+        error = self.error
+        return {
+            "verdict": self.verdict,
+            "size": self.size,
+            "protocol": self.protocol,
+            "opcodes": dict(self.opcodes),
+            "globals": [{**vars(use), "offsets": list(use.offsets)} for use in self.globals],
+            "trailing_bytes": self.trailing_bytes,
+            "error": error
+            and {
+                "kind": error.kind,
+                "offset": error.offset,
+                "opcode": error.opcode,
+                "message": str(error),
+            },
+        }
+
+
+def inspect(
+    data: Any, /, *, policy: Optional[Policy] = None, limits: Optional[Limits] = None
+) -> Report:
+    """Reports what a pickle names, and what loading it would say. Never raises for a bad pickle.
+
+    ``data`` is any contiguous bytes-like object. A refused global is recorded, and decoding goes on
+    with an inert placeholder, so that all of them are listed.
+    """
+    opcodes, found, protocol, size, trailing, error = _core.inspect(data, policy, limits)
+    uses = tuple(GlobalUse(m, n, count, tuple(at), ok) for m, n, count, at, ok in found)
+    refused = min((use for use in uses if not use.allowed), key=lambda use: use.offsets[0], default=None)
+    if refused is not None and (error is None or refused.offsets[0] <= error.offset):
+        name = f"{refused.module}.{refused.name}"
+        error = ForbiddenGlobal(
+            f"{name} is not allowed (at byte {refused.offsets[0]})",
+            offset=refused.offsets[0],
+            name=name,
+        )
+    return Report(size, protocol, opcodes, uses, trailing, error)
+
+
+def sanitize(
+    data: Any, /, *, policy: Optional[Policy] = None, limits: Optional[Limits] = None
+) -> bytes:
+    """Writes what a pickle holds as a pickle that names no global: safe for a stock ``pickle.loads``.
+
+    Only None, bool, int, float, str, bytes, list, tuple and dict are left: a datetime, Decimal or
+    UUID becomes its text, a set a list, a timedelta its seconds, other mappings a dict.
+
+    Raises:
+        UnpicklingError: as :func:`plainpickle.safe_loads`; also for a cycle, and for more than 400
+            levels, which a pickle of plain data can't hold here.
+    """
+    return _core.sanitize(data, policy, limits)

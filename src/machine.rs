@@ -1,0 +1,847 @@
+//! The machine: stack, marks and memo, and what each opcode does to them. Each instruction is
+//! decoded, paid for, put to the policy, and only then handed to the sink.
+
+mod construct;
+mod instance;
+mod keys;
+mod probes;
+mod text;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::error::{ErrorKind, Failure};
+use crate::limits::{self, Budget, Limit, Limits};
+use crate::opcode::op;
+use crate::policy::{self, Policy, Target};
+use crate::reader::Reader;
+use crate::sink::{How, Made, Sink, View};
+
+use instance::Pending;
+use probes::Probes;
+
+/// What a Python 2 str becomes.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Strings<'o> {
+    /// Bytes where a constructor needs bytes, else text if it is valid UTF-8, else bytes.
+    #[default]
+    Context,
+    /// Always bytes.
+    Bytes,
+    /// Text in this encoding, with this error handling: the sink decodes it.
+    Coded(&'o str, &'o str),
+}
+
+/// How one pickle is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'o> {
+    /// What Python 2 strings become.
+    pub strings: Strings<'o>,
+    /// Whether Python 2's names are known in pickles of protocols 0 to 2.
+    pub fix_imports: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { strings: Strings::Context, fix_imports: true }
+    }
+}
+
+/// An entry of the stack or the memo. A global is not a value, and neither is what is not complete yet.
+#[derive(Clone)]
+enum Slot<V> {
+    /// A value, and how deep containers are nested in it.
+    Value(V, u16),
+    /// An entry of `Machine::globals`.
+    Global(u32),
+    /// An entry of `Machine::pending`.
+    Pending(u32),
+}
+
+impl<V> Slot<V> {
+    fn into_value(self) -> V {
+        match self {
+            Self::Value(value, _) => value,
+            // Only called on slots that `Machine::settle_from` has just made values of.
+            Self::Global(_) | Self::Pending(_) => unreachable!("a slot was not settled"),
+        }
+    }
+}
+
+/// A global that the bytes named and the policy allowed.
+struct Global {
+    target: Target,
+    /// The escaped name; empty for rows of the table, which know their own.
+    name: Box<str>,
+}
+
+/// What a container costs in memory, in bytes as CPython 3.11 allocates it.
+mod cost {
+    pub const TUPLE: usize = 48;
+    pub const LIST: usize = 72;
+    pub const DICT: usize = 80;
+    pub const DICT_TABLE: usize = 168;
+    pub const DICT_ENTRY: usize = 40;
+    pub const SET: usize = 232;
+    pub const SET_ENTRY: usize = 34;
+    pub const ITEM: usize = 8;
+    /// Any other object with state: the largest of the known types is a deque.
+    pub const OBJECT: usize = 700;
+    /// An entry of the machine's own tables.
+    pub const ENTRY: usize = 128;
+}
+
+/// What decoding one pickle gave.
+#[derive(Debug)]
+pub struct Decoded<V> {
+    /// The value.
+    pub value: V,
+    /// Bytes read, STOP included.
+    pub size: usize,
+    /// The protocol that the pickle declared; 0 without a declaration.
+    pub protocol: u8,
+}
+
+/// Decodes one pickle from the start of `data` into `sink`. Bytes after STOP are left alone.
+pub fn decode<'a, S: Sink<'a>>(
+    data: &'a [u8],
+    sink: &mut S,
+    policy: &Policy,
+    limits: &Limits,
+    options: &Options<'_>,
+) -> Result<Decoded<S::Value>, Failure<S::Error>> {
+    let budget = Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?;
+    let mut machine = Machine {
+        reader: Reader::new(data),
+        sink,
+        policy,
+        options,
+        budget,
+        protocol: 0,
+        offset: 0,
+        stack: Vec::with_capacity(64),
+        marks: Vec::with_capacity(16),
+        memo: Vec::with_capacity(64),
+        memoized: 0,
+        globals: Vec::new(),
+        pending: Vec::new(),
+        probes: HashMap::new(),
+        chains: HashMap::new(),
+        late_growth: 0,
+        walk: Vec::new(),
+    };
+    let value = machine.run()?;
+    Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
+}
+
+struct Machine<'a, 'm, S: Sink<'a>> {
+    reader: Reader<'a>,
+    sink: &'m mut S,
+    policy: &'m Policy,
+    options: &'m Options<'m>,
+    budget: Budget,
+    protocol: u8,
+    /// Where the current opcode stands.
+    offset: usize,
+    stack: Vec<Slot<S::Value>>,
+    marks: Vec<usize>,
+    memo: Vec<Option<Slot<S::Value>>>,
+    /// How many entries the memo has: the index that MEMOIZE takes.
+    memoized: usize,
+    globals: Vec<Global>,
+    pending: Vec<Pending<S::Value>>,
+    /// Simulated hash tables of large containers, by identity.
+    probes: HashMap<usize, Probes>,
+    /// Defaultdicts and deques that hold others of their kind, by identity: how many levels.
+    chains: HashMap<usize, keys::Chain>,
+    late_growth: u16,
+    /// Scratch space of the walk over a key.
+    walk: Vec<(S::Value, u16)>,
+}
+
+type Step<'a, S, T = ()> = Made<T, <S as Sink<'a>>::Error>;
+
+impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
+    /// Carries out opcodes up to STOP, and states offset and opcode in whatever goes wrong.
+    fn run(&mut self) -> Step<'a, S, S::Value> {
+        loop {
+            let offset = self.reader.position();
+            self.offset = offset;
+            let byte = self.reader.opcode().map_err(|error| error.at(offset, None))?;
+            self.sink.opcode(byte);
+            match self.step(byte) {
+                Ok(None) => {}
+                Ok(Some(value)) => return Ok(value),
+                Err(Failure::Pickle(error)) => return Err(error.at(offset, Some(byte)).into()),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Carries out one opcode; the value of the pickle if it was STOP.
+    #[inline]
+    fn step(&mut self, byte: u8) -> Step<'a, S, Option<S::Value>> {
+        match byte {
+            op::MEMOIZE => self.memoize()?,
+            op::BINPUT => {
+                let index = self.reader.u8()?;
+                self.put(index.into())?;
+            }
+            op::BINGET => {
+                let index = self.reader.u8()?;
+                self.get(index.into())?;
+            }
+            op::SHORT_BINUNICODE => {
+                let raw = self.reader.counted1()?;
+                self.push_text(raw)?;
+            }
+            op::BINUNICODE => {
+                let raw = self.reader.counted4()?;
+                self.push_text(raw)?;
+            }
+            op::BININT1 => {
+                let value = self.reader.u8()?;
+                self.push_int(value.into())?;
+            }
+            op::BININT2 => {
+                let value = self.reader.u16()?;
+                self.push_int(value.into())?;
+            }
+            op::BININT => {
+                let value = self.reader.i32()?;
+                self.push_int(value.into())?;
+            }
+            op::BINFLOAT => {
+                let value = self.reader.f64()?;
+                let value = self.sink.float(value)?;
+                self.push(value);
+            }
+            op::NONE => {
+                let value = self.sink.none()?;
+                self.push(value);
+            }
+            op::NEWTRUE | op::NEWFALSE => {
+                let value = self.sink.bool(byte == op::NEWTRUE)?;
+                self.push(value);
+            }
+            op::MARK => self.marks.push(self.stack.len()),
+            op::EMPTY_DICT => {
+                self.budget.memory(cost::DICT)?;
+                let value = self.sink.dict()?;
+                self.push_at(value, 1);
+            }
+            op::EMPTY_LIST => {
+                self.budget.memory(cost::LIST)?;
+                let value = self.sink.list(std::iter::empty())?;
+                self.push_at(value, 1);
+            }
+            op::EMPTY_TUPLE => {
+                let value = self.sink.tuple(std::iter::empty())?;
+                self.push_at(value, 1);
+            }
+            op::EMPTY_SET => {
+                self.budget.memory(cost::SET)?;
+                let value = self.sink.set()?;
+                self.push_at(value, 1);
+            }
+            op::TUPLE1 => self.tuple_of(1)?,
+            op::TUPLE2 => self.tuple_of(2)?,
+            op::TUPLE3 => self.tuple_of(3)?,
+            op::TUPLE => {
+                let start = self.pop_mark()?;
+                self.tuple(start)?;
+            }
+            op::LIST => {
+                let start = self.pop_mark()?;
+                let depth = self.settle_from(start)?;
+                self.budget.memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
+                let depth = self.budget.depth(depth.saturating_add(1))?;
+                let value = self.sink.list(self.stack.drain(start..).map(Slot::into_value))?;
+                self.push_at(value, depth);
+            }
+            op::DICT => {
+                let start = self.pop_mark()?;
+                self.budget.memory(cost::DICT)?;
+                let value = self.sink.dict()?;
+                self.stack.insert(start, Slot::Value(value, 1));
+                self.insert(start + 1)?;
+            }
+            op::FROZENSET => {
+                let start = self.pop_mark()?;
+                let depth = self.settle_from(start)?;
+                let depth = self.budget.depth(depth.saturating_add(1))?;
+                self.budget.memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
+                self.check_members(None, start)?;
+                let value = self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))?;
+                self.push_at(value, depth);
+            }
+            op::APPEND => {
+                let start = self.stack.len().wrapping_sub(1);
+                self.underflow_below(2)?;
+                self.extend(start)?;
+            }
+            op::APPENDS => {
+                let start = self.pop_mark()?;
+                self.extend(start)?;
+            }
+            op::SETITEM => {
+                let start = self.stack.len().wrapping_sub(2);
+                self.underflow_below(3)?;
+                self.insert(start)?;
+            }
+            op::SETITEMS => {
+                let start = self.pop_mark()?;
+                self.insert(start)?;
+            }
+            op::ADDITEMS => {
+                let start = self.pop_mark()?;
+                self.add(start)?;
+            }
+            op::GLOBAL => {
+                let (module, name) = self.two_lines()?;
+                let slot = self.global(module, name)?;
+                self.stack.push(slot);
+            }
+            op::STACK_GLOBAL => {
+                let name = self.pop()?;
+                let module = self.pop()?;
+                let slot = match (&module, &name) {
+                    (Slot::Value(module, _), Slot::Value(name, _)) => match (self.sink.view(module), self.sink.view(name)) {
+                        (View::Text(module), View::Text(name)) => {
+                            let (module, name) = (module.to_owned(), name.to_owned());
+                            self.global(&module, &name)?
+                        }
+                        (View::Opaque, _) => return Err(ErrorKind::Misplaced("a name that this sink does not keep").into()),
+                        _ => return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
+                    },
+                    _ => return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
+                };
+                self.stack.push(slot);
+            }
+            op::REDUCE => {
+                let args = self.pop()?;
+                let callable = self.pop()?;
+                let made = self.call(callable, How::Call, args, None)?;
+                self.stack.push(made);
+            }
+            op::NEWOBJ => {
+                let args = self.pop()?;
+                let class = self.pop()?;
+                let made = self.call(class, How::New, args, None)?;
+                self.stack.push(made);
+            }
+            op::NEWOBJ_EX => {
+                let kwargs = self.pop()?;
+                let args = self.pop()?;
+                let class = self.pop()?;
+                let (kwargs, _) = self.settle(kwargs)?;
+                if !matches!(self.sink.view(&kwargs), View::Dict | View::Opaque) {
+                    return Err(ErrorKind::Invalid("keywords: NEWOBJ_EX requires a dict").into());
+                }
+                let kwargs = (self.sink.len(&kwargs) > 0).then_some(kwargs);
+                let made = self.call(class, How::New, args, kwargs)?;
+                self.stack.push(made);
+            }
+            op::INST => {
+                let (module, name) = self.two_lines()?;
+                let class = self.global(module, name)?;
+                let start = self.pop_mark()?;
+                let made = self.instantiate(class, start)?;
+                self.stack.push(made);
+            }
+            op::OBJ => {
+                let start = self.pop_mark()?;
+                if start >= self.stack.len() {
+                    return Err(ErrorKind::StackUnderflow.into());
+                }
+                let class = self.stack.remove(start);
+                let made = self.instantiate(class, start)?;
+                self.stack.push(made);
+            }
+            op::BUILD => {
+                let state = self.pop()?;
+                self.underflow_below(1)?;
+                self.build(state)?;
+            }
+            op::SHORT_BINBYTES => {
+                let raw = self.reader.counted1()?;
+                self.push_bytes(raw)?;
+            }
+            op::BINBYTES => {
+                let raw = self.reader.counted4()?;
+                self.push_bytes(raw)?;
+            }
+            op::BINBYTES8 => {
+                let raw = self.reader.counted8()?;
+                self.push_bytes(raw)?;
+            }
+            op::BYTEARRAY8 => {
+                let raw = self.reader.counted8()?;
+                let value = self.sink.bytearray(Cow::Borrowed(raw))?;
+                self.push(value);
+            }
+            op::BINUNICODE8 => {
+                let raw = self.reader.counted8()?;
+                self.push_text(raw)?;
+            }
+            op::SHORT_BINSTRING => {
+                let raw = self.reader.counted1()?;
+                self.push_string(Cow::Borrowed(raw))?;
+            }
+            op::BINSTRING => {
+                let raw = self.reader.counted4_signed()?;
+                self.push_string(Cow::Borrowed(raw))?;
+            }
+            op::STRING => {
+                let line = self.reader.line()?;
+                self.push_string(text::string(line)?)?;
+            }
+            op::UNICODE => {
+                let line = self.reader.line()?;
+                let value = match text::raw_unicode_escape(line)? {
+                    text::Unescaped::Text(text) => self.sink.text(text)?,
+                    text::Unescaped::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
+                };
+                self.push(value);
+            }
+            op::INT => {
+                let line = self.reader.line()?;
+                let value = match line {
+                    b"00" => self.sink.bool(false)?,
+                    b"01" => self.sink.bool(true)?,
+                    _ => self.int_text(text::digits(line)?)?,
+                };
+                self.push(value);
+            }
+            op::LONG => {
+                let line = self.reader.line()?;
+                let line = line.strip_suffix(b"L").unwrap_or(line);
+                let value = self.int_text(text::digits(line)?)?;
+                self.push(value);
+            }
+            op::LONG1 => {
+                let raw = self.reader.counted1()?;
+                self.push_long(raw)?;
+            }
+            op::LONG4 => {
+                let raw = self.reader.counted4_signed()?;
+                self.push_long(raw)?;
+            }
+            op::FLOAT => {
+                let line = self.reader.line()?;
+                let value = self.sink.float(text::float(line)?)?;
+                self.push(value);
+            }
+            op::LONG_BINPUT => {
+                let index = self.reader.u32()?;
+                self.put(index.into())?;
+            }
+            op::PUT => {
+                let index = text::index(self.reader.line()?)?;
+                self.put(index)?;
+            }
+            op::LONG_BINGET => {
+                let index = self.reader.u32()?;
+                self.get(index.into())?;
+            }
+            op::GET => {
+                let index = text::index(self.reader.line()?)?;
+                self.get(index)?;
+            }
+            op::POP => {
+                // A mark on top is dropped as if it were an item.
+                if self.marks.last() == Some(&self.stack.len()) {
+                    self.marks.pop();
+                } else {
+                    self.pop()?;
+                }
+            }
+            op::POP_MARK => {
+                let start = self.pop_mark()?;
+                self.stack.truncate(start);
+            }
+            op::DUP => {
+                self.underflow_below(1)?;
+                self.stack.extend(self.stack.last().cloned());
+            }
+            op::PROTO => {
+                let protocol = self.reader.u8()?;
+                if protocol > 5 {
+                    return Err(ErrorKind::UnsupportedProtocol(protocol).into());
+                }
+                self.protocol = protocol;
+            }
+            op::FRAME => {
+                let length = self.reader.u64()?;
+                if length > self.reader.remaining() as u64 {
+                    return Err(ErrorKind::Truncated.into());
+                }
+            }
+            op::STOP => {
+                let slot = self.pop()?;
+                return Ok(Some(self.settle(slot)?.0));
+            }
+            op::PERSID => {
+                let line = self.reader.line()?;
+                let id = match std::str::from_utf8(line) {
+                    Ok(text) if text.is_ascii() => self.sink.text(Cow::Borrowed(text))?,
+                    _ => return Err(ErrorKind::Invalid("persistent id: protocol 0 requires ASCII").into()),
+                };
+                let value = self.sink.persistent(&id)?;
+                self.push(value);
+            }
+            op::BINPERSID => {
+                let slot = self.pop()?;
+                let (id, _) = self.settle(slot)?;
+                let value = self.sink.persistent(&id)?;
+                self.push(value);
+            }
+            op::NEXT_BUFFER => {
+                let value = self.sink.buffer()?;
+                self.push(value);
+            }
+            op::READONLY_BUFFER => {
+                let slot = self.pop()?;
+                let (buffer, _) = self.settle(slot)?;
+                let value = self.sink.readonly(&buffer)?;
+                self.push(value);
+            }
+            op::EXT1 | op::EXT2 | op::EXT4 => return Err(ErrorKind::ExtensionCode.into()),
+            _ => return Err(ErrorKind::UnknownOpcode(byte).into()),
+        }
+        Ok(None)
+    }
+
+    // ---- stack and marks
+
+    #[inline]
+    fn push(&mut self, value: S::Value) {
+        self.stack.push(Slot::Value(value, 0));
+    }
+
+    #[inline]
+    fn push_at(&mut self, value: S::Value, depth: u16) {
+        self.stack.push(Slot::Value(value, depth));
+    }
+
+    /// The stack position that no pop goes below.
+    #[inline]
+    fn fence(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    /// An error unless there are `count` items above the topmost mark.
+    #[inline]
+    fn underflow_below(&self, count: usize) -> Step<'a, S> {
+        if self.stack.len() < self.fence() + count { Err(ErrorKind::StackUnderflow.into()) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Step<'a, S, Slot<S::Value>> {
+        if self.stack.len() <= self.fence() {
+            return Err(ErrorKind::StackUnderflow.into());
+        }
+        self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
+    }
+
+    #[inline]
+    fn pop_mark(&mut self) -> Step<'a, S, usize> {
+        self.marks.pop().ok_or_else(|| ErrorKind::NoMark.into())
+    }
+
+    // ---- memo
+
+    #[inline]
+    fn memoize(&mut self) -> Step<'a, S> {
+        self.put(self.memoized as u64)
+    }
+
+    fn put(&mut self, index: u64) -> Step<'a, S> {
+        self.underflow_below(1)?;
+        // Each honest entry takes a byte of input at least, so a higher index only asks for memory.
+        limits::check(index, self.reader.size() as u64, Limit::MemoIndex)?;
+        let index = index as usize;
+        let slot = self.stack.last().cloned();
+        if index == self.memo.len() {
+            self.memo.push(slot);
+            self.memoized += 1;
+        } else {
+            if index > self.memo.len() {
+                self.memo.resize_with(index + 1, || None);
+            }
+            if self.memo[index].is_none() {
+                self.memoized += 1;
+            }
+            self.memo[index] = slot;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn get(&mut self, index: u64) -> Step<'a, S> {
+        match usize::try_from(index).ok().and_then(|index| self.memo.get(index)) {
+            Some(Some(slot)) => {
+                self.stack.push(slot.clone());
+                Ok(())
+            }
+            _ => Err(ErrorKind::NoMemo.into()),
+        }
+    }
+
+    // ---- leaves
+
+    #[inline]
+    fn push_int(&mut self, value: i64) -> Step<'a, S> {
+        let value = self.sink.int(value)?;
+        self.push(value);
+        Ok(())
+    }
+
+    #[inline]
+    fn push_text(&mut self, raw: &'a [u8]) -> Step<'a, S> {
+        let value = match std::str::from_utf8(raw) {
+            Ok(text) => self.sink.text(Cow::Borrowed(text))?,
+            Err(_) => self.sink.text_surrogates(Cow::Borrowed(raw))?,
+        };
+        self.push(value);
+        Ok(())
+    }
+
+    #[inline]
+    fn push_bytes(&mut self, raw: &'a [u8]) -> Step<'a, S> {
+        let value = self.sink.bytes(Cow::Borrowed(raw))?;
+        self.push(value);
+        Ok(())
+    }
+
+    /// A Python 2 str.
+    fn push_string(&mut self, raw: Cow<'a, [u8]>) -> Step<'a, S> {
+        let value = match self.options.strings {
+            Strings::Context => match raw {
+                Cow::Borrowed(raw) => match std::str::from_utf8(raw) {
+                    Ok(text) => self.sink.text(Cow::Borrowed(text))?,
+                    Err(_) => self.sink.bytes(Cow::Borrowed(raw))?,
+                },
+                Cow::Owned(raw) => match String::from_utf8(raw) {
+                    Ok(text) => self.sink.text(Cow::Owned(text))?,
+                    Err(error) => self.sink.bytes(Cow::Owned(error.into_bytes()))?,
+                },
+            },
+            Strings::Bytes => self.sink.bytes(raw)?,
+            Strings::Coded(encoding, errors) => self.sink.text_coded(raw, encoding, errors)?,
+        };
+        self.push(value);
+        Ok(())
+    }
+
+    fn push_long(&mut self, raw: &[u8]) -> Step<'a, S> {
+        limits::check(raw.len() as u64 * 8, self.budget.limits().int_bits, Limit::IntBits)?;
+        let value = match raw.len() {
+            0..=8 => {
+                let fill = if raw.last().is_some_and(|&byte| byte >= 0x80) { 0xFF } else { 0 };
+                let mut bytes = [fill; 8];
+                bytes[..raw.len()].copy_from_slice(raw);
+                self.sink.int(i64::from_le_bytes(bytes))?
+            }
+            _ => self.sink.big_int(raw)?,
+        };
+        self.push(value);
+        Ok(())
+    }
+
+    fn int_text(&mut self, digits: &str) -> Step<'a, S, S::Value> {
+        match digits.parse() {
+            Ok(value) => self.sink.int(value),
+            Err(_) => {
+                limits::check(digits.len() as u64, self.budget.limits().int_digits, Limit::IntDigits)?;
+                // Conversion is quadratic in the digits.
+                self.budget.work(digits.len() * digits.len() / 256)?;
+                self.sink.int_text(digits)
+            }
+        }
+    }
+
+    // ---- containers
+
+    fn tuple_of(&mut self, count: usize) -> Step<'a, S> {
+        self.underflow_below(count)?;
+        self.tuple(self.stack.len() - count)
+    }
+
+    /// A tuple of the slots from `start` on; a pending one if a global or a zone is among them.
+    fn tuple(&mut self, start: usize) -> Step<'a, S> {
+        self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
+        let mut depth = 0;
+        let mut symbolic = false;
+        for index in start..self.stack.len() {
+            match self.stack[index] {
+                Slot::Value(_, inner) => depth = depth.max(inner),
+                Slot::Global(_) => symbolic = true,
+                Slot::Pending(pending) => {
+                    if self.is_symbolic(pending) {
+                        symbolic = true;
+                    } else {
+                        depth = depth.max(self.settle_at(index)?);
+                    }
+                }
+            }
+        }
+        if symbolic {
+            let slots = self.stack.drain(start..).collect();
+            let slot = self.push_pending(Pending::Args { slots, made: None })?;
+            self.stack.push(slot);
+            return Ok(());
+        }
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        let value = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        self.push_at(value, depth);
+        Ok(())
+    }
+
+    /// Makes values of all slots from `start` on, and gives their greatest depth.
+    fn settle_from(&mut self, start: usize) -> Step<'a, S, u16> {
+        let mut depth = 0;
+        for index in start..self.stack.len() {
+            depth = depth.max(match self.stack[index] {
+                Slot::Value(_, inner) => inner,
+                _ => self.settle_at(index)?,
+            });
+        }
+        Ok(depth)
+    }
+
+    /// Makes a value of the slot at `index`, and gives its depth.
+    fn settle_at(&mut self, index: usize) -> Step<'a, S, u16> {
+        let (value, depth) = self.settle(self.stack[index].clone())?;
+        self.stack[index] = Slot::Value(value, depth);
+        Ok(depth)
+    }
+
+    /// The container below `start`, and its depth once items of `depth` are in it.
+    fn target(&mut self, start: usize, depth: u16) -> Step<'a, S, S::Value> {
+        if start == 0 || start - 1 < self.fence() {
+            return Err(ErrorKind::StackUnderflow.into());
+        }
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        match &mut self.stack[start - 1] {
+            Slot::Value(value, own) => {
+                *own = depth.max(*own);
+                return Ok(value.clone());
+            }
+            Slot::Pending(pending) => {
+                if let Pending::Instance(instance) = &mut self.pending[*pending as usize] {
+                    if let Some(made) = &instance.made {
+                        instance.depth = depth.max(instance.depth);
+                        return Ok(made.clone());
+                    }
+                }
+            }
+            Slot::Global(_) => {}
+        }
+        Err(ErrorKind::Misplaced("content for what is no container").into())
+    }
+
+    /// APPEND, APPENDS: what is above `start` goes into what is right below it.
+    fn extend(&mut self, start: usize) -> Step<'a, S> {
+        let count = self.stack.len() - start;
+        if count == 0 {
+            return self.underflow_below(1);
+        }
+        let depth = self.settle_from(start)?;
+        self.ready_instance(start, instance::Content::List)?;
+        let target = self.target(start, depth)?;
+        match self.sink.view(&target) {
+            View::List | View::Opaque => {}
+            View::Deque => self.check_chain(&target, start, 1)?,
+            View::Stub | View::Object => self.budget.work(40 * count)?,
+            _ => return Err(ErrorKind::Misplaced("APPEND on what is no list").into()),
+        }
+        self.budget.memory(cost::ITEM * count)?;
+        self.sink.extend(&target, self.stack.drain(start..).map(Slot::into_value))
+    }
+
+    /// SETITEM, SETITEMS, DICT: the keys and values above `start` go into what is right below it.
+    fn insert(&mut self, start: usize) -> Step<'a, S> {
+        let count = self.stack.len() - start;
+        if count % 2 != 0 {
+            return Err(ErrorKind::OddItems.into());
+        }
+        if count == 0 {
+            return self.underflow_below(1);
+        }
+        let depth = self.settle_from(start)?;
+        self.ready_instance(start, instance::Content::Dict)?;
+        let target = self.target(start, depth)?;
+        let view = self.sink.view(&target);
+        match view {
+            View::Dict | View::Opaque => self.check_keys(&target, start)?,
+            View::DefaultDict => {
+                self.check_keys(&target, start)?;
+                self.check_chain(&target, start + 1, 2)?;
+            }
+            View::Stub | View::Object => self.budget.work(40 * count)?,
+            _ => return Err(ErrorKind::Misplaced("SETITEM on what is no dict").into()),
+        }
+        let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
+        self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
+        self.sink.insert(&target, self.stack.drain(start..).map(Slot::into_value))
+    }
+
+    /// ADDITEMS: what is above `start` goes into the set right below it.
+    fn add(&mut self, start: usize) -> Step<'a, S> {
+        let count = self.stack.len() - start;
+        if count == 0 {
+            return self.underflow_below(1);
+        }
+        let depth = self.settle_from(start)?;
+        self.ready_instance(start, instance::Content::Set)?;
+        let target = self.target(start, depth)?;
+        match self.sink.view(&target) {
+            View::Set | View::Opaque => self.check_members(Some(&target), start)?,
+            View::Stub | View::Object => self.budget.work(40 * count)?,
+            _ => return Err(ErrorKind::Misplaced("ADDITEMS on what is no set").into()),
+        }
+        self.budget.memory(cost::SET_ENTRY * count)?;
+        self.sink.add(&target, self.stack.drain(start..).map(Slot::into_value))
+    }
+
+    // ---- globals
+
+    fn two_lines(&mut self) -> Step<'a, S, (&'a str, &'a str)> {
+        let module = self.reader.line()?;
+        let name = self.reader.line()?;
+        match (std::str::from_utf8(module), std::str::from_utf8(name)) {
+            (Ok(module), Ok(name)) => Ok((module, name)),
+            _ => Err(ErrorKind::Invalid("global: its name is not UTF-8").into()),
+        }
+    }
+
+    /// Puts a name to the policy.
+    fn global(&mut self, module: &str, name: &str) -> Step<'a, S, Slot<S::Value>> {
+        limits::check((module.len() + name.len()) as u64, self.budget.limits().name_bytes, Limit::NameBytes)?;
+        self.budget.memory(cost::ENTRY)?;
+        let fix_imports = self.options.fix_imports && self.protocol < 3;
+        let found = self.policy.lookup(module, name, fix_imports);
+        let known = matches!(found, Some(Target::Known(..)));
+        let escaped = if known { Box::default() } else { policy::escaped(module, name) };
+        let go_on = self.sink.global(module, name, self.offset, found.is_some());
+        let target = match found {
+            Some(target) => target,
+            None if go_on => Target::Stub,
+            None => {
+                let hint = policy::hint(module, name);
+                return Err(ErrorKind::ForbiddenGlobal { name: escaped, hint }.into());
+            }
+        };
+        self.globals.push(Global { target, name: escaped });
+        Ok(Slot::Global((self.globals.len() - 1) as u32))
+    }
+
+    /// The name of a global, for a message.
+    fn global_name(&self, index: u32) -> Box<str> {
+        match &self.globals[index as usize] {
+            Global { target: Target::Known(row, _), .. } => format!("{}.{}", row.module, row.name).into(),
+            Global { name, .. } => name.clone(),
+        }
+    }
+}

@@ -1,0 +1,1152 @@
+//! The one place that carries out a call: what an allowed name makes of its arguments, each of them
+//! checked. Nothing here can reach code that the bytes chose.
+
+use std::borrow::Cow;
+
+use crate::error::ErrorKind;
+use crate::globals::{self, Gettext, Known, Row};
+use crate::limits::{self, Limit};
+use crate::policy::Target;
+use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Sink, View};
+
+use super::instance::{Instance, Pending};
+use super::{Machine, Slot, Step, cost};
+
+/// Steps for a constructor that is written in Python.
+const SLOW: usize = 400;
+
+const DATE_BYTES: usize = 4;
+const TIME_BYTES: usize = 6;
+const DATETIME_BYTES: usize = 10;
+
+impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
+    /// REDUCE, NEWOBJ, NEWOBJ_EX: `callable` with an argument tuple.
+    pub(super) fn call(
+        &mut self,
+        callable: Slot<S::Value>,
+        how: How,
+        args: Slot<S::Value>,
+        kwargs: Option<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let global = match callable {
+            Slot::Global(global) => global,
+            Slot::Pending(pending) if matches!(self.pending[pending as usize], Pending::ZoneUnpickle) => {
+                let args = self.arguments(args)?;
+                return self.unpickle_zone(&args);
+            }
+            Slot::Value(..) | Slot::Pending(_) => return Err(ErrorKind::Misplaced("a value as a callable").into()),
+        };
+        match self.globals[global as usize].target {
+            Target::Known(row, native) => {
+                let needed = if how == How::Call { globals::CALL } else { globals::NEW };
+                if row.uses & needed == 0 {
+                    return self.forbidden_use(row, "not with this opcode");
+                }
+                if kwargs.is_some() {
+                    return self.forbidden_use(row, "not with keywords");
+                }
+                if matches!(&args, Slot::Value(args, _) if self.sink.view(args) == View::Opaque) {
+                    return Ok(Slot::Value(self.sink.none()?, 0));
+                }
+                let args = self.arguments(args)?;
+                self.known(row, native, global, how, args)
+            }
+            target => {
+                let (args, depth) = self.settle(args)?;
+                if !matches!(self.sink.view(&args), View::Tuple | View::Opaque) {
+                    return Err(ErrorKind::Invalid("arguments: not a tuple").into());
+                }
+                self.own(target, global, how, args, kwargs, depth)
+            }
+        }
+    }
+
+    /// INST, OBJ: an instance of `class` with what is above `start` as arguments.
+    pub(super) fn instantiate(&mut self, class: Slot<S::Value>, start: usize) -> Step<'a, S, Slot<S::Value>> {
+        let Slot::Global(global) = class else { return Err(ErrorKind::Misplaced("a value as a class").into()) };
+        let target = match self.globals[global as usize].target {
+            Target::Known(row, _) => return self.forbidden_use(row, "not with this opcode"),
+            target => target,
+        };
+        let depth = self.settle_from(start)?;
+        let how = if start == self.stack.len() { How::New } else { How::Call };
+        self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
+        let args = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        self.own(target, global, how, args, None, depth)
+    }
+
+    /// An instance of what the policy has besides the table.
+    fn own(
+        &mut self,
+        target: Target,
+        global: u32,
+        how: How,
+        args: S::Value,
+        kwargs: Option<S::Value>,
+        depth: u16,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        self.budget.memory(cost::OBJECT / 2)?;
+        self.budget.work(40)?;
+        match target {
+            Target::Plain => {
+                self.budget.work(self.sink.len(&args))?;
+                let mut args = self.sink.items(&args);
+                args.extend(kwargs);
+                self.push_instance(global, None, None, how, args, depth)
+            }
+            Target::Registered(index) => {
+                let made = self.sink.construct(index, how, &args, kwargs.as_ref())?;
+                Ok(Slot::Value(made, depth))
+            }
+            Target::Stub | Target::Known(..) => {
+                let made = self.sink.stub(&self.globals[global as usize].name, Some(&args))?;
+                Ok(Slot::Value(made, depth))
+            }
+        }
+    }
+
+    fn push_instance(
+        &mut self,
+        global: u32,
+        known: Option<Known>,
+        native: Option<u32>,
+        how: How,
+        args: Vec<S::Value>,
+        depth: u16,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        self.push_pending(Pending::Instance(Instance {
+            global,
+            known,
+            native,
+            how,
+            args,
+            state: None,
+            made: None,
+            container: false,
+            depth,
+        }))
+    }
+
+    #[cold]
+    fn forbidden_use<T>(&self, row: &Row, reason: &'static str) -> Step<'a, S, T> {
+        Err(ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason }.into())
+    }
+
+    /// The slots of an argument tuple.
+    fn arguments(&mut self, args: Slot<S::Value>) -> Step<'a, S, Vec<Slot<S::Value>>> {
+        match args {
+            Slot::Value(args, depth) if self.sink.view(&args) == View::Tuple => {
+                self.budget.work(self.sink.len(&args))?;
+                Ok(self.sink.items(&args).into_iter().map(|value| Slot::Value(value, depth)).collect())
+            }
+            Slot::Pending(pending) => match &self.pending[pending as usize] {
+                Pending::Args { slots, .. } => {
+                    self.budget.work(slots.len())?;
+                    Ok(slots.clone())
+                }
+                _ => Err(ErrorKind::Invalid("arguments: not a tuple").into()),
+            },
+            _ => Err(ErrorKind::Invalid("arguments: not a tuple").into()),
+        }
+    }
+
+    /// A row of the table, with its arguments.
+    fn known(&mut self, row: &'static Row, native: Option<u32>, global: u32, how: How, args: Vec<Slot<S::Value>>) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason: "not with these arguments" };
+        let mut depth = 0;
+        let value = match (row.known, args.as_slice()) {
+            (Known::DateTime, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
+                let raw = self.raw(raw).ok_or_else(wrong)?;
+                let (day, clock) = split_datetime(&raw)?;
+                let zone = self.zone_argument(zone)?;
+                self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?
+            }
+            (Known::Date, [Slot::Value(raw, _)]) => {
+                let raw = self.raw(raw).ok_or_else(wrong)?;
+                self.sink.known(KnownValue::Date(split_date(&raw)?))?
+            }
+            (Known::Time, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
+                let raw = self.raw(raw).ok_or_else(wrong)?;
+                let clock = split_time(&raw)?;
+                let zone = self.zone_argument(zone)?;
+                self.sink.known(KnownValue::Time(clock, zone.as_ref()))?
+            }
+            (Known::TimeDelta, [Slot::Value(days, _), Slot::Value(seconds, _), Slot::Value(microseconds, _)]) => {
+                match (self.sink.view(days), self.sink.view(seconds), self.sink.view(microseconds)) {
+                    (View::Int(days), View::Int(seconds), View::Int(microseconds)) => {
+                        let (days, seconds, microseconds) = normal_timedelta(days, seconds, microseconds)?;
+                        self.sink.known(KnownValue::TimeDelta { days, seconds, microseconds })?
+                    }
+                    _ => return Err(wrong().into()),
+                }
+            }
+            (Known::Timezone, [Slot::Value(offset, _), name @ ..]) if name.len() < 2 => {
+                if !matches!(self.sink.view(offset), View::TimeDelta { .. }) {
+                    return Err(wrong().into());
+                }
+                let offset = self.duration(offset, 1)?;
+                match name {
+                    [] => self.fixed_zone(offset, None)?,
+                    [Slot::Value(name, _)] if matches!(self.sink.view(name), View::Text(_)) => self.fixed_zone(offset, Some(name))?,
+                    _ => return Err(wrong().into()),
+                }
+            }
+            (Known::Decimal, [Slot::Value(text, _)]) => {
+                let View::Text(digits) = self.sink.view(text) else { return Err(wrong().into()) };
+                let digits = self.check_decimal(digits)?;
+                self.pay_digits(digits, false)?;
+                self.sink.known(KnownValue::Decimal(text))?
+            }
+            (Known::Fraction, args) => self.fraction(args)?.ok_or_else(wrong)?,
+            (Known::Complex, [Slot::Value(real, _), Slot::Value(imaginary, _)]) => {
+                match (self.sink.view(real), self.sink.view(imaginary)) {
+                    (View::Float(real), View::Float(imaginary)) => self.sink.known(KnownValue::Complex(real, imaginary))?,
+                    _ => return Err(wrong().into()),
+                }
+            }
+            (Known::Bytes, []) => self.sink.bytes(Cow::Borrowed(&[]))?,
+            (Known::ByteArray, args) => self.bytearray(args)?.ok_or_else(wrong)?,
+            (Known::Encode, [Slot::Value(text, _), Slot::Value(encoding, _)]) => {
+                if self.sink.view(encoding) != View::Text("latin1") {
+                    return Err(wrong().into());
+                }
+                let View::Text(text) = self.sink.view(text) else { return Err(wrong().into()) };
+                let bytes = latin1(text).ok_or(ErrorKind::Invalid("_codecs.encode: not latin1"))?;
+                self.budget.memory(bytes.len())?;
+                self.budget.work(bytes.len() / 16)?;
+                self.sink.bytes(Cow::Owned(bytes))?
+            }
+            (Known::Range, [Slot::Value(start, _), Slot::Value(stop, _), Slot::Value(step, _)]) => {
+                let integers = [start, stop, step].iter().all(|bound| matches!(self.sink.view(bound), View::Int(_) | View::BigInt(_)));
+                if !integers || self.sink.view(step) == View::Int(0) {
+                    return Err(wrong().into());
+                }
+                self.budget.memory(cost::TUPLE)?;
+                self.sink.known(KnownValue::Range([start, stop, step]))?
+            }
+            (Known::Set | Known::FrozenSet, [Slot::Value(items, inner)]) => {
+                if self.sink.view(items) != View::List {
+                    return Err(wrong().into());
+                }
+                depth = *inner;
+                let (items, set) = (items.clone(), row.known == Known::Set);
+                self.members(&items, set)?
+            }
+            (Known::Set, []) => {
+                self.budget.memory(cost::SET)?;
+                self.sink.set()?
+            }
+            (Known::OrderedDict, args) => {
+                self.budget.memory(cost::OBJECT)?;
+                let dict = self.sink.known(KnownValue::OrderedDict)?;
+                match args {
+                    [] => {}
+                    [Slot::Value(pairs, inner)] if self.sink.view(pairs) == View::List => {
+                        depth = *inner;
+                        let pairs = pairs.clone();
+                        self.insert_pairs(&dict, &pairs)?;
+                    }
+                    _ => return Err(wrong().into()),
+                }
+                dict
+            }
+            (Known::DefaultDict, args) => {
+                let factory = match args {
+                    [] => None,
+                    [Slot::Value(none, _)] if self.sink.view(none) == View::None => None,
+                    [Slot::Global(factory)] => match self.globals[*factory as usize].target {
+                        Target::Known(Row { known: Known::Type(factory), .. }, _) => Some(*factory),
+                        Target::Known(Row { known: Known::Set, .. }, _) => Some(Factory::Set),
+                        Target::Stub | Target::Plain => None,
+                        _ => return Err(wrong().into()),
+                    },
+                    _ => return Err(wrong().into()),
+                };
+                self.budget.memory(cost::OBJECT)?;
+                self.sink.known(KnownValue::DefaultDict(factory))?
+            }
+            (Known::Counter, args) => {
+                self.budget.memory(cost::OBJECT)?;
+                self.budget.work(40)?;
+                let counter = self.sink.known(KnownValue::Counter)?;
+                match args {
+                    [] => {}
+                    [Slot::Value(counts, inner)] if self.sink.view(counts) == View::Dict => {
+                        depth = *inner;
+                        self.copy_entries(&counts.clone(), &counter)?;
+                    }
+                    _ => return Err(wrong().into()),
+                }
+                counter
+            }
+            (Known::Deque, args) => self.deque(args, &mut depth)?.ok_or_else(wrong)?,
+            (Known::Namespace, []) => {
+                self.budget.memory(cost::OBJECT)?;
+                self.budget.work(10)?;
+                self.sink.known(KnownValue::Namespace)?
+            }
+            (Known::Ip(ip), [Slot::Value(value, _)]) => {
+                self.budget.memory(cost::OBJECT)?;
+                match self.sink.view(value) {
+                    View::Text(text) if text.len() <= 64 => {
+                        self.budget.work(SLOW)?;
+                        self.sink.known(KnownValue::IpText(ip, value))?
+                    }
+                    View::Int(_) | View::BigInt(_) if matches!(ip, Ip::V4Address | Ip::V6Address) => {
+                        self.budget.work(20)?;
+                        let bound = if ip == Ip::V4Address { u128::from(u32::MAX) } else { u128::MAX };
+                        let int = self.sink.u128(value).filter(|&int| int <= bound).ok_or_else(wrong)?;
+                        self.sink.known(KnownValue::IpInt(ip, int))?
+                    }
+                    _ => return Err(wrong().into()),
+                }
+            }
+            (Known::Path(path), parts) => {
+                let mut texts = Vec::with_capacity(parts.len());
+                let mut size = 0;
+                for part in parts {
+                    match part {
+                        Slot::Value(part, _) => match self.sink.view(part) {
+                            View::Text(text) => {
+                                size += text.len();
+                                texts.push(part.clone());
+                            }
+                            _ => return Err(wrong().into()),
+                        },
+                        _ => return Err(wrong().into()),
+                    }
+                }
+                self.budget.memory(cost::OBJECT + 2 * size)?;
+                self.budget.work(SLOW / 2 + 20 * parts.len() + size)?;
+                self.sink.known(KnownValue::Path(path, &texts))?
+            }
+            (Known::StructTime, args) => self.struct_time(args)?.ok_or_else(wrong)?,
+            (Known::Array, [Slot::Value(code, _), Slot::Value(items, _)]) => {
+                let code = self.type_code(code).ok_or_else(wrong)?;
+                if self.sink.view(items) != View::List {
+                    return Err(wrong().into());
+                }
+                let size = self.sink.len(items);
+                self.budget.memory(cost::OBJECT + 8 * size)?;
+                self.budget.work(size)?;
+                self.sink.known(KnownValue::ArrayItems(code, items))?
+            }
+            (Known::ArrayReconstructor, [Slot::Global(class), Slot::Value(code, _), Slot::Value(format, _), Slot::Value(raw, _)]) => {
+                let class = self.known_of(*class) == Some(Known::Array);
+                let code = self.type_code(code).filter(|_| class).ok_or_else(wrong)?;
+                match (self.sink.view(format), self.sink.view(raw)) {
+                    (View::Int(format @ 0..=21), View::Bytes(bytes)) => {
+                        // A machine format may be four times as wide in memory as in the bytes.
+                        let size = bytes.len();
+                        self.budget.memory(cost::OBJECT + 8 * size)?;
+                        self.budget.work(size)?;
+                        self.sink.known(KnownValue::ArrayBytes(code, format as u8, raw))?
+                    }
+                    _ => return Err(wrong().into()),
+                }
+            }
+            (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Value(state, inner)]) => {
+                return self.reconstruct(*class, *base, state.clone(), *inner, wrong);
+            }
+            (Known::Getattr, [Slot::Global(class), Slot::Value(name, _)]) => {
+                if self.known_of(*class) == Some(Known::ZoneInfo) && self.sink.view(name) == View::Text("_unpickle") {
+                    return self.push_pending(Pending::ZoneUnpickle);
+                }
+                return Err(wrong().into());
+            }
+            _ => return self.framework(row, native, global, how, args, wrong),
+        };
+        let depth = if depth > 0 { self.budget.depth(depth)? } else { depth };
+        // A container counts as one level even while it is empty.
+        let level = matches!(
+            row.known,
+            Known::Set | Known::FrozenSet | Known::OrderedDict | Known::DefaultDict | Known::Counter | Known::Deque | Known::Namespace
+        );
+        Ok(Slot::Value(value, depth.max(level.into())))
+    }
+
+    /// A row that stands for a framework's value.
+    fn framework(
+        &mut self,
+        row: &'static Row,
+        native: Option<u32>,
+        global: u32,
+        how: How,
+        args: Vec<Slot<S::Value>>,
+        wrong: impl Fn() -> ErrorKind,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        match (row.known, args.as_slice()) {
+            (Known::Text, []) => {
+                let text = self.sink.text(Cow::Borrowed(""))?;
+                self.natively(native, text)
+            }
+            (Known::Text, [Slot::Value(text, _)]) => {
+                if !matches!(self.sink.view(text), View::Text(_) | View::Surrogates | View::Bytes(_)) {
+                    return Err(wrong().into());
+                }
+                self.natively(native, text.clone())
+            }
+            (Known::PytzUtc, []) => match native {
+                Some(index) => {
+                    let name = self.sink.text(Cow::Borrowed("UTC"))?;
+                    Ok(Slot::Value(self.sink.native(index, &[name])?, 0))
+                }
+                None => Ok(Slot::Value(self.fixed_zone(0, None)?, 0)),
+            },
+            (Known::Utc, _) => Ok(Slot::Value(self.fixed_zone(0, None)?, 0)),
+            (Known::PytzFixed, [Slot::Value(minutes, _), ..]) => {
+                let minutes = match self.sink.view(minutes) {
+                    View::Int(minutes @ -1439..=1439) => minutes,
+                    _ => return Err(wrong().into()),
+                };
+                match native {
+                    Some(index) => {
+                        let minutes = self.sink.int(minutes)?;
+                        Ok(Slot::Value(self.sink.native(index, &[minutes])?, 0))
+                    }
+                    None => Ok(Slot::Value(self.fixed_zone(minutes * 60_000_000, None)?, 0)),
+                }
+            }
+            (Known::PytzZone, [Slot::Value(name, _), variant @ ..]) => {
+                if !matches!(self.sink.view(name), View::Text(_)) {
+                    return Err(wrong().into());
+                }
+                let (offset, abbreviation) = match variant {
+                    [] => (None, None),
+                    [Slot::Value(offset, _), Slot::Value(dst, _), Slot::Value(abbreviation, _)] => {
+                        match (self.sink.view(offset), self.sink.view(dst), self.sink.view(abbreviation)) {
+                            (View::Int(offset @ -86_399..=86_399), View::Int(-86_399..=86_399), View::Text(_)) => {
+                                (Some(offset), Some(abbreviation.clone()))
+                            }
+                            _ => return Err(wrong().into()),
+                        }
+                    }
+                    _ => return Err(wrong().into()),
+                };
+                if let Some(index) = native {
+                    self.budget.work(SLOW)?;
+                    let args: Vec<_> = args.into_iter().map(Slot::into_value).collect();
+                    return Ok(Slot::Value(self.sink.native(index, &args)?, 0));
+                }
+                self.push_pending(Pending::Zone { name: name.clone(), offset, abbreviation, made: None })
+            }
+            (Known::LazyText, [Slot::Global(function), Slot::Value(args, _), Slot::Value(kwargs, _), ..]) => {
+                let Some(Known::Gettext(gettext)) = self.known_of(*function) else { return Err(wrong().into()) };
+                if self.sink.view(kwargs) != View::Dict || self.sink.view(args) != View::Tuple || self.sink.len(args) > 4 {
+                    return Err(wrong().into());
+                }
+                let args = self.sink.items(args);
+                let text = match (gettext, args.as_slice()) {
+                    (Gettext::Plain, [text]) | (Gettext::Context, [_, text]) => text,
+                    (Gettext::Plural, [one, many, number]) | (Gettext::ContextPlural, [_, one, many, number]) => {
+                        if self.sink.view(number) == View::Int(1) { one } else { many }
+                    }
+                    _ => return Err(wrong().into()),
+                };
+                match self.sink.view(text) {
+                    View::Text(_) | View::Surrogates | View::Bytes(_) => Ok(Slot::Value(text.clone(), 0)),
+                    _ => Err(wrong().into()),
+                }
+            }
+            (Known::NumpyScalar, [Slot::Pending(dtype), Slot::Value(raw, _)]) => {
+                let (dtype, raw) = (*dtype as usize, raw.clone());
+                let value = self.numpy_scalar(dtype, &raw)?.ok_or_else(wrong)?;
+                Ok(Slot::Value(value, 0))
+            }
+            (Known::PairsDict | Known::MultiDict, [Slot::Value(pairs, inner)]) if self.sink.view(pairs) == View::List => {
+                let (pairs, depth) = (pairs.clone(), *inner);
+                let lists = self.lists_of_pairs(&pairs)?;
+                self.natively(native, lists).map(|slot| deepen(slot, depth))
+            }
+            (Known::CombinedDict, [Slot::Value(dicts, inner)]) if self.sink.view(dicts) == View::List => {
+                let (dicts, depth) = (dicts.clone(), *inner);
+                let lists = self.combined(&dicts)?;
+                self.natively(native, lists).map(|slot| deepen(slot, depth))
+            }
+            (Known::PlainDict | Known::MultiDict | Known::SortedDict, [Slot::Value(dict, inner)]) if self.sink.view(dict) == View::Dict => {
+                Ok(Slot::Value(dict.clone(), *inner))
+            }
+            (Known::PlainList, [Slot::Value(list, inner)]) if self.sink.view(list) == View::List => Ok(Slot::Value(list.clone(), *inner)),
+            (Known::PlainTuple, [Slot::Value(tuple, inner)]) if self.sink.view(tuple) == View::Tuple => Ok(Slot::Value(tuple.clone(), *inner)),
+            (
+                Known::Uuid
+                | Known::MultiDict
+                | Known::PlainDict
+                | Known::PlainList
+                | Known::PairsDict
+                | Known::SortedDict
+                | Known::MergeDict,
+                [],
+            )
+            | (Known::OffsetZone | Known::LocalZone | Known::FileZone | Known::FileZonePart, _)
+            | (Known::NamedZone | Known::FixedZone | Known::Money | Known::Currency | Known::NumpyDtype, _) => {
+                let mut values = Vec::with_capacity(args.len());
+                let mut depth = 0;
+                for arg in args {
+                    let (value, inner) = self.settle(arg)?;
+                    depth = depth.max(inner);
+                    values.push(value);
+                }
+                let depth = self.budget.depth(depth.saturating_add(1))?;
+                self.push_instance(global, Some(row.known), native, how, values, depth)
+            }
+            _ => Err(wrong().into()),
+        }
+    }
+
+    /// The known type of a global, if it is a row of the table.
+    fn known_of(&self, global: u32) -> Option<Known> {
+        match self.globals[global as usize].target {
+            Target::Known(row, _) => Some(row.known),
+            _ => None,
+        }
+    }
+
+    /// A plain value, or the framework's own in its place.
+    fn natively(&mut self, native: Option<u32>, value: S::Value) -> Step<'a, S, Slot<S::Value>> {
+        let value = match native {
+            Some(index) => {
+                self.budget.work(SLOW / 4)?;
+                self.sink.native(index, &[value])?
+            }
+            None => value,
+        };
+        Ok(Slot::Value(value, 0))
+    }
+
+    /// `copyreg._reconstructor(class, base, state)`.
+    fn reconstruct(
+        &mut self,
+        class: u32,
+        base: u32,
+        state: S::Value,
+        depth: u16,
+        wrong: impl Fn() -> ErrorKind,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let base = match self.known_of(base) {
+            Some(Known::Object | Known::Tzinfo) => None,
+            Some(Known::Type(base)) => Some(base),
+            Some(Known::Set) => Some(Factory::Set),
+            _ => return Err(wrong().into()),
+        };
+        let args: Vec<_> = base.iter().map(|_| Slot::Value(state.clone(), depth)).collect();
+        match self.globals[class as usize].target {
+            Target::Known(row, native) => {
+                if row.uses & globals::NEW == 0 {
+                    return self.forbidden_use(row, "not with copyreg._reconstructor");
+                }
+                match (row.known, base) {
+                    // Their own state holds all of it, or it is the mapping itself.
+                    (Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::PairsDict, Some(Factory::Dict)) => {
+                        let made = self.push_instance(class, Some(row.known), native, How::New, Vec::new(), depth)?;
+                        if let Slot::Pending(pending) = made {
+                            if let Pending::Instance(instance) = &mut self.pending[pending as usize] {
+                                instance.made = Some(state);
+                            }
+                        }
+                        Ok(made)
+                    }
+                    _ => self.known(row, native, class, How::New, args),
+                }
+            }
+            Target::Plain => {
+                let args = args.into_iter().map(Slot::into_value).collect();
+                let made = self.push_instance(class, None, None, How::New, args, depth)?;
+                if let (Slot::Pending(pending), Some(Factory::List | Factory::Dict | Factory::Set)) = (&made, base) {
+                    if let Pending::Instance(instance) = &mut self.pending[*pending as usize] {
+                        instance.made = Some(state);
+                        instance.container = true;
+                    }
+                }
+                Ok(made)
+            }
+            target => {
+                let how = How::Rebuild(base);
+                let args = self.sink.tuple([state].into_iter())?;
+                self.own(target, class, how, args, None, depth)
+            }
+        }
+    }
+
+    /// `ZoneInfo._unpickle(key, from_cache)`.
+    fn unpickle_zone(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Slot<S::Value>> {
+        match args {
+            [Slot::Value(key, _), Slot::Value(cached, _)] if matches!(self.sink.view(cached), View::Int(0 | 1) | View::Bool(_)) => {
+                let key = key.clone();
+                Ok(Slot::Value(self.zone_info(&key)?, 0))
+            }
+            _ => Err(ErrorKind::Invalid("ZoneInfo: its arguments").into()),
+        }
+    }
+
+    // ---- arguments
+
+    /// The bytes of a date or time: bytes, or text that stands for them.
+    fn raw(&self, value: &S::Value) -> Option<Vec<u8>> {
+        match self.sink.view(value) {
+            View::Bytes(bytes) if bytes.len() <= DATETIME_BYTES => Some(bytes.to_vec()),
+            // A Python 2 str that happened to be UTF-8, or one that was decoded as latin1.
+            View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => Some(text.as_bytes().to_vec()),
+            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1(text),
+            _ => None,
+        }
+    }
+
+    /// The zone of a date and time. A pytz variant is its own offset, so that the instant stays.
+    fn zone_argument(&mut self, zone: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
+        let zone = match zone {
+            [Slot::Pending(pending)] => match &self.pending[*pending as usize] {
+                Pending::Zone { offset: Some(seconds), abbreviation, .. } => {
+                    let (microseconds, abbreviation) = (seconds * 1_000_000, abbreviation.clone());
+                    self.fixed_zone(microseconds, abbreviation.as_ref())?
+                }
+                _ => self.settle(zone[0].clone())?.0,
+            },
+            [zone] => self.settle(zone.clone())?.0,
+            _ => return Ok(None),
+        };
+        match self.sink.view(&zone) {
+            View::None => Ok(None),
+            View::Zone | View::Object | View::Stub | View::Opaque => Ok(Some(zone)),
+            _ => Err(ErrorKind::Invalid("datetime: its zone").into()),
+        }
+    }
+
+    /// The digits of a Decimal in Decimal's own grammar.
+    fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
+        let invalid = ErrorKind::Invalid("Decimal");
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        let lower = unsigned.to_ascii_lowercase();
+        if lower == "inf" || lower == "infinity" {
+            return Ok(0);
+        }
+        if let Some(payload) = lower.strip_prefix("snan").or_else(|| lower.strip_prefix("nan")) {
+            return if payload.bytes().all(|byte| byte.is_ascii_digit()) { Ok(payload.len()) } else { Err(invalid.into()) };
+        }
+        let (number, exponent) = match lower.split_once('e') {
+            Some((number, exponent)) => (number, Some(exponent)),
+            None => (lower.as_str(), None),
+        };
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let digits = whole.len() + part.len();
+        if digits == 0 || !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid.into());
+        }
+        if let Some(exponent) = exponent {
+            let value: i64 = exponent.parse().map_err(|_| invalid)?;
+            limits::check(value.unsigned_abs(), self.budget.limits().decimal_exponent, Limit::DecimalExponent)?;
+        }
+        Ok(digits)
+    }
+
+    fn fraction(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
+        let (numerator, denominator) = match args {
+            [Slot::Value(text, _)] => {
+                let View::Text(text) = self.sink.view(text) else { return Ok(None) };
+                self.pay_digits(text.len(), true)?;
+                let View::Text(text) = self.sink.view(match &args[0] {
+                    Slot::Value(text, _) => text,
+                    _ => return Ok(None),
+                }) else {
+                    return Ok(None);
+                };
+                let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
+                let numerator = super::text::digits(numerator.as_bytes())?.to_owned();
+                let denominator = super::text::digits(denominator.as_bytes())?.to_owned();
+                (self.int_text(&numerator)?, self.int_text(&denominator)?)
+            }
+            [Slot::Value(numerator, _), Slot::Value(denominator, _)] => {
+                let digits = |value| match self.sink.view(value) {
+                    View::Int(_) => Some(20),
+                    View::BigInt(bits) => Some(bits as usize * 3 / 10),
+                    _ => None,
+                };
+                let (Some(upper), Some(lower)) = (digits(numerator), digits(denominator)) else { return Ok(None) };
+                self.pay_digits(upper + lower, true)?;
+                (numerator.clone(), denominator.clone())
+            }
+            _ => return Ok(None),
+        };
+        if self.sink.view(&denominator) == View::Int(0) {
+            return Err(ErrorKind::Invalid("Fraction: its denominator is zero").into());
+        }
+        self.budget.work(SLOW / 8)?;
+        self.sink.known(KnownValue::Fraction(&numerator, &denominator)).map(Some)
+    }
+
+    fn bytearray(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
+        let bytes = match args {
+            [] => Vec::new(),
+            [Slot::Value(raw, _)] => match self.sink.view(raw) {
+                View::Bytes(bytes) => {
+                    self.budget.memory(bytes.len())?;
+                    bytes.to_vec()
+                }
+                _ => return Ok(None),
+            },
+            [Slot::Value(text, _), Slot::Value(encoding, _)] => match (self.sink.view(text), self.sink.view(encoding)) {
+                (View::Text(text), View::Text("latin-1")) => {
+                    self.budget.memory(text.len())?;
+                    self.budget.work(text.len() / 16)?;
+                    latin1(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
+                }
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        self.budget.memory(cost::LIST)?;
+        self.budget.work(bytes.len() / 64)?;
+        self.sink.bytearray(Cow::Owned(bytes)).map(Some)
+    }
+
+    /// A set or frozenset of what is in a list.
+    fn members(&mut self, list: &S::Value, set: bool) -> Step<'a, S, S::Value> {
+        let size = self.sink.len(list);
+        self.budget.work(size)?;
+        self.budget.memory(cost::SET + cost::SET_ENTRY * size)?;
+        let start = self.stack.len();
+        self.stack.extend(self.sink.items(list).into_iter().map(|item| Slot::Value(item, 0)));
+        if set {
+            let made = self.sink.set()?;
+            self.check_members(Some(&made), start)?;
+            self.sink.add(&made, self.stack.drain(start..).map(Slot::into_value))?;
+            Ok(made)
+        } else {
+            self.check_members(None, start)?;
+            self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))
+        }
+    }
+
+    /// The two items of each list or tuple in a list, alternating, on top of the stack.
+    fn push_pairs(&mut self, pairs: &S::Value) -> Step<'a, S> {
+        let size = self.sink.len(pairs);
+        self.budget.work(4 * size)?;
+        for pair in self.sink.items(pairs) {
+            if !matches!(self.sink.view(&pair), View::List | View::Tuple) || self.sink.len(&pair) != 2 {
+                return Err(ErrorKind::Invalid("pairs of keys and values").into());
+            }
+            self.stack.extend(self.sink.items(&pair).into_iter().map(|item| Slot::Value(item, 0)));
+        }
+        Ok(())
+    }
+
+    fn insert_pairs(&mut self, dict: &S::Value, pairs: &S::Value) -> Step<'a, S> {
+        let start = self.stack.len();
+        self.push_pairs(pairs)?;
+        self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
+        self.check_keys(dict, start)?;
+        self.sink.insert(dict, self.stack.drain(start..).map(Slot::into_value))
+    }
+
+    /// A dict of lists out of a list of keys and values.
+    fn lists_of_pairs(&mut self, pairs: &S::Value) -> Step<'a, S, S::Value> {
+        let start = self.stack.len();
+        self.push_pairs(pairs)?;
+        self.group(start)
+    }
+
+    /// A dict of lists out of the keys and values from `start` on.
+    fn group(&mut self, start: usize) -> Step<'a, S, S::Value> {
+        let count = self.stack.len() - start;
+        self.budget.memory(cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count)?;
+        let dict = self.sink.dict()?;
+        let mut lists: std::collections::HashMap<String, S::Value> = std::collections::HashMap::new();
+        let items: Vec<_> = self.stack.drain(start..).map(Slot::into_value).collect();
+        for pair in items.chunks_exact(2) {
+            let View::Text(key) = self.sink.view(&pair[0]) else {
+                return Err(ErrorKind::Invalid("multi-value dict: a key is no text").into());
+            };
+            self.budget.work(1 + key.len() / 16)?;
+            let key = key.to_owned();
+            let value = [pair[1].clone()];
+            match lists.get(&key) {
+                Some(list) => self.sink.extend(list, value.into_iter())?,
+                None => {
+                    let list = self.sink.list(value.into_iter())?;
+                    self.sink.insert(&dict, [pair[0].clone(), list.clone()].into_iter())?;
+                    lists.insert(key, list);
+                }
+            }
+        }
+        Ok(dict)
+    }
+
+    /// One dict of lists out of several.
+    fn combined(&mut self, dicts: &S::Value) -> Step<'a, S, S::Value> {
+        let start = self.stack.len();
+        self.budget.work(self.sink.len(dicts))?;
+        for dict in self.sink.items(dicts) {
+            if self.sink.view(&dict) != View::Dict {
+                return Err(ErrorKind::Invalid("CombinedMultiDict: not dicts").into());
+            }
+            self.budget.work(2 * self.sink.len(&dict))?;
+            let entries = self.sink.entries(&dict);
+            for pair in entries.chunks_exact(2) {
+                let values = if self.sink.view(&pair[1]) == View::List {
+                    self.budget.work(self.sink.len(&pair[1]))?;
+                    self.sink.items(&pair[1])
+                } else {
+                    vec![pair[1].clone()]
+                };
+                self.budget.memory(2 * cost::ITEM * values.len())?;
+                for value in values {
+                    self.stack.push(Slot::Value(pair[0].clone(), 0));
+                    self.stack.push(Slot::Value(value, 0));
+                }
+            }
+        }
+        self.group(start)
+    }
+
+    fn deque(&mut self, args: &[Slot<S::Value>], depth: &mut u16) -> Step<'a, S, Option<S::Value>> {
+        let bound = match args.get(1) {
+            None => None,
+            Some(Slot::Value(bound, _)) => match self.sink.view(bound) {
+                View::None => None,
+                View::Int(bound) => Some(usize::try_from(bound).map_err(|_| ErrorKind::Invalid("deque: its maxlen"))?),
+                _ => return Ok(None),
+            },
+            Some(_) => return Ok(None),
+        };
+        self.budget.memory(cost::OBJECT)?;
+        let deque = self.sink.known(KnownValue::Deque(bound))?;
+        match args {
+            [] => {}
+            [Slot::Value(items, inner)] | [Slot::Value(items, inner), _] if matches!(self.sink.view(items), View::List | View::Tuple) => {
+                *depth = *inner;
+                let size = self.sink.len(items);
+                self.budget.work(size)?;
+                self.budget.memory(cost::ITEM * size)?;
+                let start = self.stack.len();
+                self.stack.extend(self.sink.items(items).into_iter().map(|item| Slot::Value(item, 0)));
+                self.check_chain(&deque, start, 1)?;
+                self.sink.extend(&deque, self.stack.drain(start..).map(Slot::into_value))?;
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(deque))
+    }
+
+    fn struct_time(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
+        let (fields, extra) = match args {
+            [Slot::Value(fields, _)] => (fields, None),
+            [Slot::Value(fields, _), Slot::Value(extra, _)] => (fields, Some(extra)),
+            _ => return Ok(None),
+        };
+        if self.sink.view(fields) != View::Tuple || !(9..=11).contains(&self.sink.len(fields)) {
+            return Ok(None);
+        }
+        let plain = |sink: &S, value: &S::Value| matches!(sink.view(value), View::Int(_) | View::Text(_) | View::None);
+        if !self.sink.items(fields).iter().all(|field| plain(self.sink, field)) {
+            return Ok(None);
+        }
+        if let Some(extra) = extra {
+            if self.sink.view(extra) != View::Dict || self.sink.len(extra) > 2 {
+                return Ok(None);
+            }
+            let entries = self.sink.entries(extra);
+            let named = |key| matches!(self.sink.view(key), View::Text("tm_zone" | "tm_gmtoff"));
+            if !entries.chunks_exact(2).all(|pair| named(&pair[0]) && plain(self.sink, &pair[1])) {
+                return Ok(None);
+            }
+        }
+        self.budget.memory(cost::OBJECT / 2)?;
+        self.sink.known(KnownValue::StructTime(fields, extra)).map(Some)
+    }
+
+    fn type_code(&self, value: &S::Value) -> Option<char> {
+        match self.sink.view(value) {
+            View::Text(text) if text.len() == 1 => text.chars().next().filter(|code| "bBuwhHiIlLqQfd".contains(*code)),
+            _ => None,
+        }
+    }
+
+    // ---- instances that had to wait for their state
+
+    pub(super) fn finish_known(
+        &mut self,
+        known: Known,
+        global: u32,
+        args: &[S::Value],
+        state: Option<&S::Value>,
+    ) -> Step<'a, S, S::Value> {
+        let invalid = ErrorKind::Invalid("state or arguments for this type");
+        match known {
+            Known::Uuid => self.uuid(state),
+            Known::MultiDict | Known::PairsDict => match state {
+                Some(state) => self.lists_of(state),
+                None => self.empty_dict(),
+            },
+            Known::PlainDict | Known::SortedDict => self.empty_dict(),
+            Known::PlainList => {
+                self.budget.memory(cost::LIST)?;
+                self.sink.list(std::iter::empty())
+            }
+            Known::MergeDict => {
+                let Some(state) = state else { return Err(invalid.into()) };
+                let dicts = self.under(state, "dicts")?.ok_or(invalid)?;
+                if !matches!(self.sink.view(&dicts), View::Tuple | View::List) {
+                    return Err(ErrorKind::Invalid("MergeDict: its dicts").into());
+                }
+                self.budget.work(self.sink.len(&dicts))?;
+                let merged = self.empty_dict()?;
+                // The first dict that has a key wins.
+                for dict in self.sink.items(&dicts).iter().rev() {
+                    if self.sink.view(dict) != View::Dict {
+                        return Err(ErrorKind::Invalid("MergeDict: its dicts").into());
+                    }
+                    self.copy_entries(dict, &merged)?;
+                }
+                Ok(merged)
+            }
+            Known::OffsetZone => self.offset_zone(args, state)?.ok_or_else(|| invalid.into()),
+            Known::LocalZone => {
+                let Some(state) = state else { return Err(invalid.into()) };
+                let offset = self.under_any(state, &["_std_offset"])?.ok_or(invalid)?;
+                let dst = self.under_any(state, &["_dst_offset"])?.unwrap_or_else(|| offset.clone());
+                let (offset, dst) = (self.duration(&offset, 1_000_000)?, self.duration(&dst, 1_000_000)?);
+                if offset != dst {
+                    return Err(ErrorKind::Invalid("tzlocal: its offset depends on the machine that wrote it").into());
+                }
+                self.fixed_zone(offset, None)
+            }
+            Known::FileZone => {
+                let name = match args {
+                    [.., name] if matches!(self.sink.view(name), View::Text(_)) => Some(name.clone()),
+                    _ => match state {
+                        Some(state) => self.under(state, "_filename")?,
+                        None => None,
+                    },
+                };
+                let key = match name.as_ref().map(|name| self.sink.view(name)) {
+                    Some(View::Text(path)) => path.rsplit_once("zoneinfo/").map_or(path, |(_, key)| key).to_owned(),
+                    _ => return Err(ErrorKind::Invalid("tzfile: it has no name").into()),
+                };
+                let key = self.sink.text(Cow::Owned(key))?;
+                self.zone_info(&key)
+            }
+            Known::FileZonePart => self.sink.none(),
+            Known::NamedZone => match args {
+                [name, ..] => self.zone_info(&name.clone()),
+                [] => {
+                    let Some(state) = state else { return Err(invalid.into()) };
+                    let name = self.under_any(state, &["_name", "key"])?.ok_or(invalid)?;
+                    self.zone_info(&name)
+                }
+            },
+            Known::FixedZone => {
+                let (offset, name) = match (args, state) {
+                    ([offset, name @ ..], _) => (offset.clone(), name.first().cloned()),
+                    ([], Some(state)) => (self.under(state, "_offset")?.ok_or(invalid)?, self.under(state, "_name")?),
+                    ([], None) => return Err(invalid.into()),
+                };
+                let offset = self.duration(&offset, 1_000_000)?;
+                self.fixed_zone(offset, name.as_ref())
+            }
+            Known::Money => {
+                let (amount, currency) = match (args, state) {
+                    ([amount, currency], _) => (amount.clone(), currency.clone()),
+                    (_, Some(state)) => (
+                        self.under_any(state, &["amount", "_amount"])?.ok_or(invalid)?,
+                        self.under_any(state, &["currency", "_currency"])?.ok_or(ErrorKind::Invalid("Money: its currency"))?,
+                    ),
+                    _ => return Err(invalid.into()),
+                };
+                let money = self.empty_dict()?;
+                let entries = [self.sink.text(Cow::Borrowed("amount"))?, amount, self.sink.text(Cow::Borrowed("currency"))?, currency];
+                self.budget.memory(cost::DICT_TABLE)?;
+                self.sink.insert(&money, entries.into_iter())?;
+                Ok(money)
+            }
+            Known::Currency => {
+                let code = match (args, state) {
+                    ([code, ..], _) => code.clone(),
+                    (_, Some(state)) => self.under(state, "code")?.ok_or(invalid)?,
+                    _ => return Err(invalid.into()),
+                };
+                match self.sink.view(&code) {
+                    View::Text(_) => Ok(code),
+                    _ => Err(ErrorKind::Invalid("Currency: its code").into()),
+                }
+            }
+            _ => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
+        }
+    }
+
+    fn empty_dict(&mut self) -> Step<'a, S, S::Value> {
+        self.budget.memory(cost::DICT)?;
+        self.sink.dict()
+    }
+
+    /// dateutil's `tzoffset(name, seconds)`, Django's `FixedOffset(minutes, name)`, or their state.
+    fn offset_zone(&mut self, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, Option<S::Value>> {
+        let (offset, name) = match (args, state) {
+            ([], Some(state)) => {
+                let offset = self.under_any(state, &["_offset", "_FixedOffset__offset"])?;
+                (offset, self.under_any(state, &["_name", "_FixedOffset__name"])?)
+            }
+            _ => {
+                let is_offset = |value: &S::Value| matches!(self.sink.view(value), View::Int(_) | View::TimeDelta { .. });
+                match args {
+                    [name, offset, ..] if is_offset(offset) => (Some(offset.clone()), Some(name.clone())),
+                    [minutes, name @ ..] if is_offset(minutes) => {
+                        let offset = self.duration(minutes, 60_000_000)?;
+                        return self.fixed_zone(offset, name.first()).map(Some);
+                    }
+                    _ => (None, None),
+                }
+            }
+        };
+        let Some(offset) = offset else { return Ok(None) };
+        let offset = self.duration(&offset, 1_000_000)?;
+        self.fixed_zone(offset, name.as_ref()).map(Some)
+    }
+
+    /// A numpy scalar as a Python scalar.
+    fn numpy_scalar(&mut self, dtype: usize, raw: &S::Value) -> Step<'a, S, Option<S::Value>> {
+        let Pending::Instance(dtype) = &self.pending[dtype] else { return Ok(None) };
+        if dtype.known != Some(Known::NumpyDtype) {
+            return Ok(None);
+        }
+        let Some(View::Text(code)) = dtype.args.first().map(|code| self.sink.view(code)) else { return Ok(None) };
+        let mut chars = code.chars();
+        let (Some(kind), Ok(size)) = (chars.next(), chars.as_str().parse::<usize>()) else { return Ok(None) };
+        let big_endian = match &dtype.state {
+            Some(state) if self.sink.view(state) == View::Tuple => {
+                self.sink.items(state).get(1).is_some_and(|order| self.sink.view(order) == View::Text(">"))
+            }
+            _ => false,
+        };
+        let mut bytes = match self.sink.view(raw) {
+            View::Bytes(bytes) => bytes.to_vec(),
+            View::Text(text) if text.len() == size || kind == 'S' => text.as_bytes().to_vec(),
+            View::Text(text) => match latin1(text) {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let wanted = if kind == 'U' { size.saturating_mul(4) } else { size };
+        if bytes.len() != wanted {
+            return Ok(None);
+        }
+        self.budget.memory(wanted)?;
+        self.budget.work(4 + wanted / 4)?;
+        if big_endian && matches!(kind, 'i' | 'u' | 'f') {
+            bytes.reverse();
+        }
+        let value = match (kind, bytes.as_slice()) {
+            ('b', &[byte @ 0..=1]) => self.sink.bool(byte == 1)?,
+            ('i' | 'u', bytes) if matches!(size, 1 | 2 | 4 | 8) => {
+                let fill = if kind == 'i' && bytes[size - 1] >= 0x80 { 0xFF } else { 0 };
+                let mut wide = [fill; 9];
+                wide[..size].copy_from_slice(bytes);
+                match (i64::from_le_bytes([wide[0], wide[1], wide[2], wide[3], wide[4], wide[5], wide[6], wide[7]]), kind) {
+                    (value, 'u') if value < 0 => self.sink.big_int(&wide)?,
+                    (value, _) => self.sink.int(value)?,
+                }
+            }
+            ('f', &[a, b, c, d]) => self.sink.float(f32::from_le_bytes([a, b, c, d]).into())?,
+            ('f', &[a, b, c, d, e, f, g, h]) => self.sink.float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
+            ('S', bytes) => {
+                let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+                let bytes = bytes[..end].to_vec();
+                self.sink.bytes(Cow::Owned(bytes))?
+            }
+            ('U', bytes) => {
+                let mut text = String::new();
+                for unit in bytes.chunks_exact(4) {
+                    let unit = [unit[0], unit[1], unit[2], unit[3]];
+                    let unit = if big_endian { u32::from_be_bytes(unit) } else { u32::from_le_bytes(unit) };
+                    match char::from_u32(unit) {
+                        Some(character) => text.push(character),
+                        None => return Ok(None),
+                    }
+                }
+                text.truncate(text.trim_end_matches('\0').len());
+                self.sink.text(Cow::Owned(text))?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(value))
+    }
+}
+
+fn deepen<V>(slot: Slot<V>, depth: u16) -> Slot<V> {
+    match slot {
+        Slot::Value(value, own) => Slot::Value(value, own.max(depth)),
+        slot => slot,
+    }
+}
+
+/// The bytes that text stands for, if each character is one.
+fn latin1(text: &str) -> Option<Vec<u8>> {
+    if text.is_ascii() {
+        return Some(text.as_bytes().to_vec());
+    }
+    // Characters up to U+00FF are one or two bytes of UTF-8: no branch for each of them.
+    let raw = text.as_bytes();
+    let mut out = Vec::with_capacity(raw.len());
+    let mut previous = 0u8;
+    for &byte in raw {
+        if byte >= 0xC4 {
+            return None;
+        }
+        if byte < 0x80 {
+            out.push(byte);
+        } else if byte < 0xC0 {
+            out.push(previous << 6 | (byte & 0x3F));
+        }
+        previous = byte;
+    }
+    Some(out)
+}
+
+fn split_date(raw: &[u8]) -> Result<Day, ErrorKind> {
+    let invalid = ErrorKind::Invalid("date: its bytes");
+    let &[high, low, month, day] = raw else { return Err(invalid) };
+    let year = u16::from(high) << 8 | u16::from(low);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    };
+    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=days).contains(&day) {
+        return Err(invalid);
+    }
+    Ok(Day { year, month, day })
+}
+
+fn split_time(raw: &[u8]) -> Result<Clock, ErrorKind> {
+    let invalid = ErrorKind::Invalid("time: its bytes");
+    let &[first, minute, second, high, middle, low] = raw else { return Err(invalid) };
+    let (hour, fold) = (first & 0x7F, first >= 0x80);
+    let microsecond = u32::from_be_bytes([0, high, middle, low]);
+    if hour > 23 || minute > 59 || second > 59 || microsecond > 999_999 {
+        return Err(invalid);
+    }
+    Ok(Clock { hour, minute, second, microsecond, fold })
+}
+
+fn split_datetime(raw: &[u8]) -> Result<(Day, Clock), ErrorKind> {
+    let &[a, b, month, day, hour, ref rest @ ..] = raw else { return Err(ErrorKind::Invalid("datetime: its bytes")) };
+    // The fold is the high bit of the month here, and of the hour in a time.
+    if hour >= 0x80 || rest.len() != 5 {
+        return Err(ErrorKind::Invalid("datetime: its bytes"));
+    }
+    let date = split_date(&[a, b, month & 0x7F, day])?;
+    let clock = split_time(&[hour | (month & 0x80), rest[0], rest[1], rest[2], rest[3], rest[4]])?;
+    Ok((date, clock))
+}
+
+/// Days, seconds and microseconds as Python keeps them.
+fn normal_timedelta(days: i64, seconds: i64, microseconds: i64) -> Result<(i32, i32, i32), ErrorKind> {
+    let total = i128::from(days) * 86_400_000_000 + i128::from(seconds) * 1_000_000 + i128::from(microseconds);
+    let rest = total.rem_euclid(86_400_000_000) as i64;
+    match i32::try_from(total.div_euclid(86_400_000_000)) {
+        Ok(days) if days.abs() <= 999_999_999 => Ok((days, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32)),
+        _ => Err(ErrorKind::Invalid("timedelta: out of range")),
+    }
+}

@@ -1,0 +1,419 @@
+//! What is on the stack and not a value yet: argument tuples that hold a name, zones whose variant
+//! depends on their use, and instances that wait for their state.
+
+use crate::error::ErrorKind;
+use crate::globals::Known;
+use crate::limits::{self, Limit};
+use crate::policy::Target;
+use crate::sink::{How, KnownValue, Sink, View};
+
+use super::{Machine, Slot, Step, cost};
+
+/// An entry of `Machine::pending`. Entries hold values and globals, never arguments or instances
+/// that hold further ones, so that settling one needs no recursion.
+pub enum Pending<V> {
+    /// A tuple with a global or a zone in it.
+    Args { slots: Vec<Slot<V>>, made: Option<V> },
+    /// `getattr(ZoneInfo, "_unpickle")`.
+    ZoneUnpickle,
+    /// A pytz zone: its name, and the variant's offset in seconds and abbreviation.
+    Zone { name: V, offset: Option<i64>, abbreviation: Option<V>, made: Option<V> },
+    /// An instance that waits for its state.
+    Instance(Instance<V>),
+}
+
+/// An instance that waits for its state.
+pub struct Instance<V> {
+    /// The number of its class.
+    pub global: u32,
+    /// The known type; none for an app's class read as plain data.
+    pub known: Option<Known>,
+    /// The framework's own builder.
+    pub native: Option<u32>,
+    pub how: How,
+    pub args: Vec<V>,
+    pub state: Option<V>,
+    /// The plain value, as soon as something needs it.
+    pub made: Option<V>,
+    /// It is a list, dict or set, whatever state it has besides.
+    pub container: bool,
+    pub depth: u16,
+}
+
+/// What an opcode adds to an instance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    List,
+    Dict,
+    Set,
+}
+
+impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
+    pub(super) fn push_pending(&mut self, pending: Pending<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+        self.budget.memory(cost::ENTRY)?;
+        self.pending.push(pending);
+        Ok(Slot::Pending((self.pending.len() - 1) as u32))
+    }
+
+    /// Whether it may stay as it is inside an argument tuple.
+    pub(super) fn is_symbolic(&self, pending: u32) -> bool {
+        match &self.pending[pending as usize] {
+            Pending::ZoneUnpickle | Pending::Zone { .. } => true,
+            Pending::Instance(instance) => instance.known == Some(Known::NumpyDtype),
+            Pending::Args { .. } => false,
+        }
+    }
+
+    /// Makes a value of a slot, and tells how deep containers are nested in it.
+    pub(super) fn settle(&mut self, slot: Slot<S::Value>) -> Step<'a, S, (S::Value, u16)> {
+        let pending = match slot {
+            Slot::Value(value, depth) => return Ok((value, depth)),
+            Slot::Global(global) => return Ok((self.global_value(global)?, 0)),
+            Slot::Pending(pending) => pending as usize,
+        };
+        match &self.pending[pending] {
+            Pending::Args { made: Some(made), .. } => Ok((made.clone(), 1)),
+            Pending::Zone { made: Some(made), .. } => Ok((made.clone(), 0)),
+            Pending::ZoneUnpickle => {
+                Err(ErrorKind::ForbiddenUse { name: "builtins.getattr".into(), reason: "its result is not called" }.into())
+            }
+            Pending::Args { slots, .. } => {
+                let slots = slots.clone();
+                let mut values = Vec::with_capacity(slots.len());
+                let mut depth = 0;
+                for slot in slots {
+                    let (value, inner) = self.settle(slot)?;
+                    depth = depth.max(inner);
+                    values.push(value);
+                }
+                let value = self.sink.tuple(values.into_iter())?;
+                if let Pending::Args { made, .. } = &mut self.pending[pending] {
+                    *made = Some(value.clone());
+                }
+                Ok((value, depth.saturating_add(1)))
+            }
+            Pending::Zone { name, offset, abbreviation, .. } => {
+                let (name, offset, abbreviation) = (name.clone(), *offset, abbreviation.clone());
+                let value = self.named_zone(&name, offset, abbreviation.as_ref())?;
+                if let Pending::Zone { made, .. } = &mut self.pending[pending] {
+                    *made = Some(value.clone());
+                }
+                Ok((value, 0))
+            }
+            Pending::Instance(instance) => {
+                let depth = instance.depth;
+                if let Some(made) = &instance.made {
+                    return Ok((made.clone(), depth));
+                }
+                let value = self.finish(pending)?;
+                if let Pending::Instance(instance) = &mut self.pending[pending] {
+                    instance.made = Some(value.clone());
+                }
+                Ok((value, depth))
+            }
+        }
+    }
+
+    /// A global that is left as a value.
+    fn global_value(&mut self, global: u32) -> Step<'a, S, S::Value> {
+        match self.globals[global as usize].target {
+            Target::Registered(index) => self.sink.registered(index),
+            Target::Stub => self.sink.stub(&self.globals[global as usize].name, None),
+            Target::Known(..) | Target::Plain => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
+        }
+    }
+
+    /// The named zone, or its fixed offset where this system does not have the zone.
+    fn named_zone(&mut self, name: &S::Value, offset: Option<i64>, abbreviation: Option<&S::Value>) -> Step<'a, S, S::Value> {
+        match (self.zone_info(name), offset) {
+            (Err(crate::error::Failure::Pickle(_)), Some(seconds)) => self.fixed_zone(seconds * 1_000_000, abbreviation),
+            (made, _) => made,
+        }
+    }
+
+    /// A `ZoneInfo`, if the key is made of plain path segments.
+    pub(super) fn zone_info(&mut self, key: &S::Value) -> Step<'a, S, S::Value> {
+        let plain = match self.sink.view(key) {
+            View::Text(key) => {
+                key.len() <= 64
+                    && key.split('/').all(|segment| {
+                        !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+                    })
+            }
+            _ => false,
+        };
+        if !plain {
+            return Err(ErrorKind::Invalid("ZoneInfo: not a time zone key").into());
+        }
+        self.budget.work(4)?;
+        let View::Text(key) = self.sink.view(key) else { return Err(ErrorKind::Invalid("ZoneInfo").into()) };
+        let key = key.to_owned();
+        self.sink.known(KnownValue::ZoneInfo(&key))
+    }
+
+    /// A `timezone` of this offset in microseconds.
+    pub(super) fn fixed_zone(&mut self, microseconds: i64, name: Option<&S::Value>) -> Step<'a, S, S::Value> {
+        if microseconds.abs() >= 86_400_000_000 {
+            return Err(ErrorKind::Invalid("timezone: a day or more").into());
+        }
+        let name = match name.map(|name| self.sink.view(name)) {
+            Some(View::Text(name)) => Some(name.to_owned()),
+            _ => None,
+        };
+        self.sink.known(KnownValue::Timezone(microseconds, name.as_deref()))
+    }
+
+    /// Gives the instance right below `start`, if there is one, the container that content goes to.
+    pub(super) fn ready_instance(&mut self, start: usize, content: Content) -> Step<'a, S> {
+        let Some(Slot::Pending(pending)) = start.checked_sub(1).and_then(|below| self.stack.get(below)) else { return Ok(()) };
+        let pending = *pending as usize;
+        let Pending::Instance(instance) = &self.pending[pending] else { return Ok(()) };
+        if instance.made.is_some() {
+            return Ok(());
+        }
+        let fits = match instance.known {
+            None => true,
+            Some(Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::MergeDict | Known::PairsDict) => content == Content::Dict,
+            Some(Known::PlainList) => content == Content::List,
+            Some(_) => false,
+        };
+        if !fits {
+            return Err(ErrorKind::Misplaced("content for this type").into());
+        }
+        let made = match content {
+            Content::List => {
+                self.budget.memory(cost::LIST)?;
+                self.sink.list(std::iter::empty())?
+            }
+            Content::Dict => {
+                self.budget.memory(cost::DICT)?;
+                self.sink.dict()?
+            }
+            Content::Set => {
+                self.budget.memory(cost::SET)?;
+                self.sink.set()?
+            }
+        };
+        if let Pending::Instance(instance) = &mut self.pending[pending] {
+            instance.made = Some(made);
+            instance.container = true;
+        }
+        Ok(())
+    }
+
+    /// BUILD: gives the top of the stack its state.
+    pub(super) fn build(&mut self, state: Slot<S::Value>) -> Step<'a, S> {
+        let (state, inner) = self.settle(state)?;
+        let depth = self.budget.depth(inner.saturating_add(1))?;
+        let target = match self.stack.last_mut() {
+            Some(Slot::Value(value, own)) => {
+                *own = depth.max(*own);
+                value.clone()
+            }
+            Some(Slot::Pending(pending)) => {
+                let pending = *pending as usize;
+                match &mut self.pending[pending] {
+                    Pending::Instance(instance) => {
+                        instance.depth = depth.max(instance.depth);
+                        return self.build_instance(pending, state);
+                    }
+                    _ => return Err(ErrorKind::Misplaced("state for this type").into()),
+                }
+            }
+            Some(Slot::Global(global)) => {
+                let name = *global;
+                return Err(ErrorKind::ForbiddenUse { name: self.global_name(name), reason: "state for a class or function" }.into());
+            }
+            None => return Err(ErrorKind::StackUnderflow.into()),
+        };
+        match self.sink.view(&target) {
+            View::Namespace => {
+                if !matches!(self.sink.view(&state), View::Dict) {
+                    return Err(ErrorKind::Invalid("SimpleNamespace: its state is no dict").into());
+                }
+                let size = self.sink.len(&state);
+                self.budget.work(size)?;
+                self.budget.memory(cost::DICT_ENTRY * size)?;
+                let entries = self.sink.entries(&state);
+                if entries.iter().step_by(2).any(|key| !matches!(self.sink.view(key), View::Text(_))) {
+                    return Err(ErrorKind::Invalid("SimpleNamespace: an attribute's name is no text").into());
+                }
+            }
+            View::Stub | View::Opaque => {}
+            View::Object => {
+                self.budget.work(40 + self.sink.len(&state))?;
+                self.budget.memory(cost::DICT_ENTRY * self.sink.len(&state))?;
+            }
+            _ => return Err(ErrorKind::Misplaced("state for this type").into()),
+        }
+        self.sink.build(&target, &state)
+    }
+
+    fn build_instance(&mut self, pending: usize, state: S::Value) -> Step<'a, S> {
+        let Pending::Instance(instance) = &self.pending[pending] else { return Ok(()) };
+        let (known, container, made) = (instance.known, instance.container, instance.made.clone());
+        match (known, made) {
+            // Attributes of an app's own list, dict or set.
+            (None, Some(_)) if container => Ok(()),
+            // Something held it before its state came: a cycle. It is the dict that was handed out.
+            (None, Some(made)) => {
+                let state = self.plain_state(&state)?;
+                if !matches!((self.sink.view(&made), self.sink.view(&state)), (View::Dict, View::Dict)) {
+                    return Err(ErrorKind::Misplaced("state after a reference to the unfinished object").into());
+                }
+                self.copy_entries(&state, &made)
+            }
+            (Some(Known::MultiDict), Some(made)) => {
+                let lists = self.lists_of(&state)?;
+                self.sink.clear(&made)?;
+                self.copy_entries(&lists, &made)
+            }
+            (Some(_), Some(_)) => Ok(()),
+            (_, None) => {
+                if let Pending::Instance(instance) = &mut self.pending[pending] {
+                    instance.state = Some(state);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The value of an instance, once something needs it.
+    fn finish(&mut self, pending: usize) -> Step<'a, S, S::Value> {
+        let Pending::Instance(instance) = &mut self.pending[pending] else {
+            return Err(ErrorKind::Internal("a pending entry changed".into()).into());
+        };
+        let (known, native, how, global) = (instance.known, instance.native, instance.how, instance.global);
+        let (args, state) = (std::mem::take(&mut instance.args), instance.state.clone());
+        let value = match known {
+            None => self.finish_plain(how, &args, state.as_ref())?,
+            Some(known) => self.finish_known(known, global, &args, state.as_ref())?,
+        };
+        match native {
+            Some(index) => self.sink.native(index, &[value]),
+            None => Ok(value),
+        }
+    }
+
+    /// An app's object as plain data.
+    fn finish_plain(&mut self, how: How, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, S::Value> {
+        match (args, state) {
+            // A str, int, ... of the app's own: the value counts more than its attributes.
+            ([value], _) if how == How::New && self.is_scalar(value) => Ok(value.clone()),
+            (_, Some(state)) => self.plain_state(state),
+            ([], None) => {
+                self.budget.memory(cost::DICT)?;
+                self.sink.dict()
+            }
+            // An Enum member, or a subclass of a builtin type.
+            ([value], None) => Ok(value.clone()),
+            // A namedtuple, or an exception.
+            (args, None) => self.sink.tuple(args.to_vec().into_iter()),
+        }
+    }
+
+    fn is_scalar(&self, value: &S::Value) -> bool {
+        matches!(
+            self.sink.view(value),
+            View::Text(_) | View::Surrogates | View::Bytes(_) | View::Int(_) | View::BigInt(_) | View::Float(_) | View::Tuple
+        )
+    }
+
+    /// State as a dict: what was in slots is merged with the rest. Other state is as it was.
+    fn plain_state(&mut self, state: &S::Value) -> Step<'a, S, S::Value> {
+        if !matches!(self.sink.view(state), View::Tuple) || self.sink.len(state) != 2 {
+            return Ok(state.clone());
+        }
+        let halves = self.sink.items(state);
+        if !halves.iter().all(|half| matches!(self.sink.view(half), View::Dict | View::None)) {
+            return Ok(state.clone());
+        }
+        self.budget.memory(cost::DICT)?;
+        let merged = self.sink.dict()?;
+        for half in &halves {
+            if matches!(self.sink.view(half), View::Dict) {
+                self.copy_entries(half, &merged)?;
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Copies what is in one dict to another; paid for, since one dict can be copied many times.
+    pub(super) fn copy_entries(&mut self, from: &S::Value, to: &S::Value) -> Step<'a, S> {
+        let size = self.sink.len(from);
+        self.budget.work(2 * size)?;
+        self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * size)?;
+        let entries = self.sink.entries(from);
+        self.sink.insert(to, entries.into_iter())
+    }
+
+    /// The value that a dict has under a text key.
+    pub(super) fn under(&mut self, dict: &S::Value, wanted: &str) -> Step<'a, S, Option<S::Value>> {
+        if !matches!(self.sink.view(dict), View::Dict) {
+            return Err(ErrorKind::Invalid("state: not a dict").into());
+        }
+        self.budget.work(self.sink.len(dict))?;
+        let mut entries = self.sink.entries(dict).into_iter();
+        while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
+            if matches!(self.sink.view(&key), View::Text(key) if key == wanted) {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of several text keys that a dict has.
+    pub(super) fn under_any(&mut self, dict: &S::Value, wanted: &[&str]) -> Step<'a, S, Option<S::Value>> {
+        for key in wanted {
+            if let Some(value) = self.under(dict, key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The dict of lists in the state of a MultiValueDict or MultiDict.
+    pub(super) fn lists_of(&mut self, state: &S::Value) -> Step<'a, S, S::Value> {
+        let lists = self.under(state, "_data")?.unwrap_or_else(|| state.clone());
+        if !matches!(self.sink.view(&lists), View::Dict) {
+            return Err(ErrorKind::Invalid("multi-value dict: its state is no dict").into());
+        }
+        Ok(lists)
+    }
+
+    /// An integer that names a duration, or the duration itself, in microseconds.
+    pub(super) fn duration(&self, value: &S::Value, unit: i64) -> Step<'a, S, i64> {
+        let microseconds = match self.sink.view(value) {
+            View::TimeDelta { days, seconds, microseconds } => {
+                Some((i64::from(days) * 86_400 + i64::from(seconds)) * 1_000_000 + i64::from(microseconds))
+            }
+            View::Int(count) => count.checked_mul(unit),
+            _ => None,
+        };
+        microseconds.ok_or_else(|| ErrorKind::Invalid("zone: its offset").into())
+    }
+
+    /// The 128 bits of a UUID.
+    pub(super) fn uuid(&mut self, state: Option<&S::Value>) -> Step<'a, S, S::Value> {
+        let Some(state) = state else { return Err(ErrorKind::Invalid("UUID: it has no state").into()) };
+        let int = self.under(state, "int")?.and_then(|int| self.sink.u128(&int)).ok_or(ErrorKind::Invalid("UUID: its int"))?;
+        let safe = match self.under(state, "is_safe")? {
+            None => None,
+            Some(safe) => match self.sink.view(&safe) {
+                View::Int(safe @ -1..=1) => Some(safe),
+                View::None => None,
+                _ => return Err(ErrorKind::Invalid("UUID: its is_safe").into()),
+            },
+        };
+        self.budget.memory(cost::TUPLE)?;
+        self.sink.known(KnownValue::Uuid(int, safe))
+    }
+
+    /// Compares the digits of a Decimal or Fraction with their bound, and pays for them.
+    pub(super) fn pay_digits(&mut self, digits: usize, squared: bool) -> Step<'a, S> {
+        limits::check(digits as u64, self.budget.limits().decimal_digits, Limit::DecimalDigits)?;
+        self.budget.memory(cost::OBJECT / 4 + digits)?;
+        self.budget.work(8 + digits + if squared { digits * digits / 64 } else { 0 })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! The binding: the only part that knows CPython. It owns the functions of `plainpickle._core`.
+
+mod errors;
+#[allow(unsafe_code)]
+mod ffi;
+mod policy;
+mod sink;
+mod types;
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyMemoryView};
+
+use crate::error::{Error, ErrorKind, Failure};
+use crate::json;
+use crate::limits::{self, Limit, Limits};
+use crate::machine::{self, Options, Strings};
+use crate::plain;
+use crate::policy as core_policy;
+use crate::sink::globals::GlobalsSink;
+use crate::sink::value::ValueSink;
+
+use policy::CompiledPolicy;
+use sink::PySink;
+
+/// The module behind the package `plainpickle`.
+#[pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use super::policy::CompiledPolicy;
+    #[pymodule_export]
+    use super::{inspect, opcode_table, refusal, safe_loads, sanitize, to_json};
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+/// Decode a pickle into plain Python objects, and never run anything of it.
+#[pyfunction]
+#[pyo3(
+    pass_module,
+    signature = (data, /, *, policy=None, limits=None, fix_imports=true, encoding=None, errors="strict", buffers=None, persistent_load=None),
+    text_signature = "($module, data, /, *, policy=None, limits=None, fix_imports=True, encoding=None, errors='strict', buffers=None, persistent_load=None)"
+)]
+#[allow(clippy::too_many_arguments)]
+fn safe_loads<'py>(
+    module: &Bound<'py, PyModule>,
+    data: &Bound<'py, PyAny>,
+    policy: Option<&Bound<'py, PyAny>>,
+    limits: Option<&Bound<'py, PyAny>>,
+    fix_imports: bool,
+    encoding: Option<&str>,
+    errors: &str,
+    buffers: Option<&Bound<'py, PyAny>>,
+    persistent_load: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = module.py();
+    let policy = compiled(module, policy)?;
+    let policy = policy.get();
+    let limits = read_limits(limits)?;
+    let data = readable(data, &limits, policy)?;
+    let buffers: Option<Bound<'py, PyIterator>> = buffers.filter(|buffers| !buffers.is_none()).map(|buffers| buffers.try_iter()).transpose()?;
+    let strings = match encoding {
+        None => Strings::Context,
+        Some("bytes") => Strings::Bytes,
+        Some(encoding) => Strings::Coded(encoding, errors),
+    };
+    let options = Options { strings, fix_imports };
+    let mut sink = PySink::new(py, policy, buffers, persistent_load);
+    let decoded = caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
+    match decoded {
+        Ok(decoded) => Ok(decoded.value),
+        Err(Failure::Sink(error)) => Err(error),
+        Err(Failure::Pickle(error)) => Err(errors::raised(py, policy, &error)),
+    }
+}
+
+/// What a pickle names and consists of: (opcodes, globals, protocol, size, trailing, error).
+#[pyfunction]
+#[pyo3(pass_module, signature = (data, policy=None, limits=None))]
+fn inspect<'py>(
+    module: &Bound<'py, PyModule>,
+    data: &Bound<'py, PyAny>,
+    policy: Option<&Bound<'py, PyAny>>,
+    limits: Option<&Bound<'py, PyAny>>,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyAny>, u8, usize, usize, Option<Bound<'py, PyAny>>)> {
+    let py = module.py();
+    let policy = compiled(module, policy)?;
+    let policy = policy.get();
+    let limits = read_limits(limits)?;
+    let data = contiguous(data)?;
+    let bytes = data.as_bytes();
+    let (report, decoded) = py.detach(|| {
+        let mut sink = GlobalsSink::default();
+        let decoded = caught(|| machine::decode(bytes, &mut sink, &policy.core, &limits, &Options::default()));
+        (sink.finish(), decoded.map_err(pickle_error))
+    });
+    let opcodes = PyDict::new(py);
+    for (name, count) in report.opcodes() {
+        opcodes.set_item(name, count)?;
+    }
+    let globals: Vec<_> = report
+        .globals
+        .iter()
+        .map(|found| (&*found.module, &*found.name, found.count, found.offsets.clone(), found.allowed))
+        .collect();
+    let globals = globals.into_pyobject(py)?;
+    let protocol = match bytes {
+        [0x80, protocol @ 0..=5, ..] => *protocol,
+        _ => report.highest_protocol(),
+    };
+    let (size, error) = match decoded {
+        Ok(decoded) => (decoded.size, None),
+        Err(error) => (bytes.len(), Some(errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any())),
+    };
+    Ok((opcodes, globals, protocol, bytes.len(), bytes.len() - size, error))
+}
+
+/// Readable tagged JSON of a pickle; what the policy refuses is shown as an inert stub.
+#[pyfunction]
+#[pyo3(pass_module, signature = (data, policy=None, limits=None, indent=2))]
+fn to_json<'py>(
+    module: &Bound<'py, PyModule>,
+    data: &Bound<'py, PyAny>,
+    policy: Option<&Bound<'py, PyAny>>,
+    limits: Option<&Bound<'py, PyAny>>,
+    indent: usize,
+) -> PyResult<String> {
+    let finish = |values: &ValueSink<'_>, root, size| json::write(values, root, indent.min(8), size);
+    converted(module, data, policy, limits, ValueSink::lenient, finish)
+}
+
+/// The pickle as plain data in a pickle that names no global.
+#[pyfunction]
+#[pyo3(pass_module, signature = (data, policy=None, limits=None))]
+fn sanitize<'py>(
+    module: &Bound<'py, PyModule>,
+    data: &Bound<'py, PyAny>,
+    policy: Option<&Bound<'py, PyAny>>,
+    limits: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let raw = converted(module, data, policy, limits, ValueSink::default, plain::sanitize)?;
+    PyBytes::new_with(module.py(), raw.len(), |target| {
+        target.copy_from_slice(&raw);
+        Ok(())
+    })
+}
+
+/// Why a policy must not admit a name, or None.
+#[pyfunction]
+fn refusal(name: &str) -> Option<&'static str> {
+    core_policy::refusal(name)
+}
+
+/// The opcode table: (byte, name, protocol, stack before, stack after) for each row.
+#[pyfunction]
+fn opcode_table() -> Vec<(u8, &'static str, u8, Vec<&'static str>, Vec<&'static str>)> {
+    let rows = crate::opcode::OPCODES.iter();
+    rows.map(|row| (row.byte, row.name, row.protocol, row.before.to_vec(), row.after.to_vec())).collect()
+}
+
+/// Decodes into a value tree and finishes it, all without the interpreter lock.
+fn converted<'py, T: Send>(
+    module: &Bound<'py, PyModule>,
+    data: &Bound<'py, PyAny>,
+    policy: Option<&Bound<'py, PyAny>>,
+    limits: Option<&Bound<'py, PyAny>>,
+    sink: fn() -> ValueSink<'static>,
+    finish: impl Fn(&ValueSink<'_>, crate::sink::value::NodeId, u64) -> Result<T, Error> + Sync,
+) -> PyResult<T> {
+    let py = module.py();
+    let policy = compiled(module, policy)?;
+    let policy = policy.get();
+    let limits = read_limits(limits)?;
+    let data = readable(data, &limits, policy)?;
+    let bytes = data.as_bytes();
+    let made = py.detach(|| {
+        caught(|| {
+            let mut values: ValueSink<'_> = sink();
+            let decoded = machine::decode(bytes, &mut values, &policy.core, &limits, &Options::default())?;
+            let max_bytes = limits.output_bytes.saturating_add(Limits::OUTPUT_PER_BYTE.saturating_mul(bytes.len() as u64));
+            Ok::<_, Failure<Infallible>>(finish(&values, decoded.value, max_bytes).map_err(|error| error.at(decoded.size, None))?)
+        })
+    });
+    made.map_err(|failure| errors::raised(py, policy, &pickle_error(failure)))
+}
+
+fn pickle_error(failure: Failure<Infallible>) -> Error {
+    match failure {
+        Failure::Pickle(error) => error,
+        Failure::Sink(never) => match never {},
+    }
+}
+
+/// Runs `body`; a panic, which no `except Exception` would catch, becomes an error like any other.
+fn caught<T, E>(body: impl FnOnce() -> Result<T, Failure<E>>) -> Result<T, Failure<E>> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(ErrorKind::Internal(text.unwrap_or_default().into()).into())
+    })
+}
+
+/// The policy's table: the caller's, or the module's own of profile `plain`, made at first use.
+fn compiled<'py>(module: &Bound<'py, PyModule>, policy: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, CompiledPolicy>> {
+    let py = module.py();
+    let compiled = match policy {
+        Some(policy) => policy
+            .getattr("_compiled")
+            .map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?,
+        None => match module.dict().get_item("_default")? {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = py.import("plainpickle.policy")?.getattr("Policy")?.call0()?.getattr("_compiled")?;
+                module.setattr("_default", &compiled)?;
+                compiled
+            }
+        },
+    };
+    compiled.cast_into().map_err(Into::into)
+}
+
+fn read_limits(limits: Option<&Bound<'_, PyAny>>) -> PyResult<Limits> {
+    let mut read = Limits::default();
+    let Some(limits) = limits else { return Ok(read) };
+    let fields = [
+        (Limit::Bytes, &mut read.bytes),
+        (Limit::Memory, &mut read.memory),
+        (Limit::Work, &mut read.work),
+        (Limit::Depth, &mut read.depth),
+        (Limit::KeyDepth, &mut read.key_depth),
+        (Limit::Probes, &mut read.probes),
+        (Limit::IntBits, &mut read.int_bits),
+        (Limit::IntDigits, &mut read.int_digits),
+        (Limit::DecimalDigits, &mut read.decimal_digits),
+        (Limit::DecimalExponent, &mut read.decimal_exponent),
+        (Limit::NameBytes, &mut read.name_bytes),
+        (Limit::OutputBytes, &mut read.output_bytes),
+    ];
+    for (limit, field) in fields {
+        let bound: Option<u64> = limits.getattr(limit.name())?.extract()?;
+        *field = bound.unwrap_or(u64::MAX);
+    }
+    Ok(read)
+}
+
+/// The bytes of a bytes-like object that is within the limit; anything but `bytes` is copied.
+fn readable<'py>(data: &Bound<'py, PyAny>, limits: &Limits, policy: &CompiledPolicy) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    let view = PyMemoryView::from(data)?;
+    let size: u64 = view.getattr("nbytes")?.extract()?;
+    if let Err(error) = limits::check(size, limits.bytes, Limit::Bytes) {
+        return Err(errors::raised(data.py(), policy, &error.at(0, None)));
+    }
+    contiguous(data)
+}
+
+fn contiguous<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    let view = PyMemoryView::from(data)?;
+    if !view.getattr("contiguous")?.is_truthy()? {
+        return Err(PyBufferError::new_err("a contiguous buffer is required"));
+    }
+    Ok(view.call_method0("tobytes")?.cast_into()?)
+}
+
+/// Whether an exception says that a value is wrong, and not that the process is in trouble.
+fn is_about_value(error: &PyErr, py: Python<'_>) -> bool {
+    use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError};
+    error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py) && !error.is_instance_of::<PyRecursionError>(py)
+}

@@ -1,0 +1,38 @@
+//! Errors of the core as Python exceptions: one conversion, to classes that are written in Python.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::{Category, Error, ErrorKind};
+
+use super::policy::CompiledPolicy;
+
+/// The exception for an error of the core.
+pub fn raised(py: Python<'_>, policy: &CompiledPolicy, error: &Error) -> PyErr {
+    match exception(py, policy, error) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(trouble) => trouble,
+    }
+}
+
+fn exception<'py>(py: Python<'py>, policy: &CompiledPolicy, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+    let class = match error.kind().category() {
+        Category::Malformed => "MalformedPickle",
+        Category::Truncated => "TruncatedPickle",
+        Category::Forbidden => "ForbiddenGlobal",
+        Category::Limit => "LimitExceeded",
+        Category::Unsupported => "UnsupportedOpcode",
+        Category::Internal => "UnpicklingError",
+    };
+    let fields = PyDict::new(py);
+    fields.set_item("kind", error.kind().word())?;
+    fields.set_item("offset", error.offset())?;
+    fields.set_item("opcode", error.opcode())?;
+    if let Some(name) = error.kind().global() {
+        fields.set_item("name", name)?;
+    }
+    if let ErrorKind::Limit(limit) = error.kind() {
+        fields.set_item("limit", limit.name())?;
+    }
+    policy.types.exceptions.bind(py).getattr(class)?.call((error.to_string(),), Some(&fields))
+}

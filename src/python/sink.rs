@@ -1,0 +1,535 @@
+//! The sink of `safe_loads`: Python objects, built by CPython's own constructors.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyFrozenSet, PyInt, PyIterator,
+    PyList, PyMemoryView, PySet, PyString, PyTime, PyTuple, PyType, PyTzInfo,
+};
+
+use crate::error::{ErrorKind, Failure};
+use crate::sink::{How, KnownValue, Made, Sink, View};
+
+use super::ffi;
+use super::policy::CompiledPolicy;
+use super::types::Types;
+
+/// Builds Python objects.
+pub struct PySink<'py, 'p> {
+    py: Python<'py>,
+    policy: &'p CompiledPolicy,
+    buffers: Option<Bound<'py, PyIterator>>,
+    persistent_load: Option<Bound<'py, PyAny>>,
+    /// What the app's own code made, by address; kept alive, so that no address is used twice.
+    objects: HashMap<usize, Bound<'py, PyAny>>,
+    /// The zones of this pickle: each is looked up once.
+    zones: HashMap<String, Bound<'py, PyAny>>,
+}
+
+type Object<'py> = Bound<'py, PyAny>;
+type Built<'py> = Made<Object<'py>, PyErr>;
+
+/// An exception of CPython's allocation or of the app's own code: it passes through unchanged.
+fn passed<T>(result: PyResult<T>) -> Made<T, PyErr> {
+    result.map_err(Failure::Sink)
+}
+
+impl<'py, 'p> PySink<'py, 'p> {
+    pub fn new(
+        py: Python<'py>,
+        policy: &'p CompiledPolicy,
+        buffers: Option<Bound<'py, PyIterator>>,
+        persistent_load: Option<Bound<'py, PyAny>>,
+    ) -> Self {
+        Self { py, policy, buffers, persistent_load, objects: HashMap::new(), zones: HashMap::new() }
+    }
+
+    fn types(&self) -> &'p Types {
+        &self.policy.types
+    }
+
+    /// The result of a known constructor: an exception about the value is the pickle's fault.
+    fn checked<T>(&self, result: PyResult<T>, what: &'static str) -> Made<T, PyErr> {
+        result.map_err(|error| {
+            if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { Failure::Sink(error) }
+        })
+    }
+
+    /// The result of something that hashes or compares keys. With keys of the app's own, its
+    /// exceptions are the app's.
+    fn hashed<T>(&self, result: PyResult<T>) -> Made<T, PyErr> {
+        result.map_err(|error| {
+            if self.objects.is_empty() && error.is_instance_of::<PyTypeError>(self.py) {
+                ErrorKind::Unhashable.into()
+            } else {
+                Failure::Sink(error)
+            }
+        })
+    }
+
+    fn class_is(&self, class: &Bound<'py, PyType>, fields: &[&Py<PyAny>]) -> bool {
+        fields.iter().any(|field| Types::is(field, class))
+    }
+
+    /// Keeps what the app's own code made apart from known values.
+    fn own(&mut self, made: PyResult<Object<'py>>) -> Built<'py> {
+        let made = passed(made)?;
+        self.objects.insert(made.as_ptr() as usize, made.clone());
+        Ok(made)
+    }
+
+    fn zone(&mut self, key: &str) -> Built<'py> {
+        if let Some(zone) = self.zones.get(key) {
+            return Ok(zone.clone());
+        }
+        let types = self.types();
+        let keys = types.zone_keys.get_or_try_init(self.py, || types.available_zones.call0(self.py));
+        let known = passed(keys.and_then(|keys| keys.bind(self.py).contains(key)))?;
+        if !known {
+            return Err(ErrorKind::Invalid("ZoneInfo: no such time zone here").into());
+        }
+        let zone = self.checked(types.zone_info.bind(self.py).call1((key,)), "ZoneInfo")?;
+        self.zones.insert(key.to_owned(), zone.clone());
+        Ok(zone)
+    }
+
+    /// A zone as an argument of datetime's constructors.
+    fn tzinfo<'v>(zone: Option<&'v Object<'py>>) -> Made<Option<&'v Bound<'py, PyTzInfo>>, PyErr> {
+        match zone.map(|zone| zone.cast::<PyTzInfo>()) {
+            None => Ok(None),
+            Some(Ok(zone)) => Ok(Some(zone)),
+            Some(Err(_)) => Err(ErrorKind::Invalid("zone: not a tzinfo").into()),
+        }
+    }
+
+    fn uuid(&self, int: u128, safe: Option<i64>) -> PyResult<Object<'py>> {
+        let types = self.types();
+        // UUID forbids attributes to be set; unpickling goes around that in the same way.
+        let object = types.object.bind(self.py);
+        let class = types.uuid.bind(self.py);
+        let made = object.call_method1("__new__", (class,))?;
+        object.call_method1("__setattr__", (&made, "int", int))?;
+        let safe = types.safe_uuid.bind(self.py).call1((safe,))?;
+        object.call_method1("__setattr__", (&made, "is_safe", safe))?;
+        Ok(made)
+    }
+
+    fn is_own(&self, value: &Object<'py>) -> bool {
+        !self.objects.is_empty() && self.objects.contains_key(&(value.as_ptr() as usize))
+    }
+}
+
+impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
+    type Value = Object<'py>;
+    type Error = PyErr;
+
+    #[inline]
+    fn none(&mut self) -> Built<'py> {
+        Ok(self.py.None().into_bound(self.py))
+    }
+    #[inline]
+    fn bool(&mut self, value: bool) -> Built<'py> {
+        Ok(PyBool::new(self.py, value).to_owned().into_any())
+    }
+    #[inline]
+    fn int(&mut self, value: i64) -> Built<'py> {
+        passed(ffi::int(self.py, value)).map(Bound::into_any)
+    }
+    fn big_int(&mut self, bytes: &[u8]) -> Built<'py> {
+        let raw = passed(ffi::bytes(self.py, bytes))?;
+        let signed = passed((|| {
+            let kwargs = ffi::dict(self.py)?;
+            kwargs.set_item("signed", true)?;
+            self.types().int.bind(self.py).call_method("from_bytes", (raw, "little"), Some(&kwargs))
+        })())?;
+        Ok(signed)
+    }
+    fn int_text(&mut self, digits: &str) -> Built<'py> {
+        let text = passed(ffi::text(self.py, digits))?;
+        self.checked(self.types().int.bind(self.py).call1((text,)), "integer")
+    }
+    #[inline]
+    fn float(&mut self, value: f64) -> Built<'py> {
+        passed(ffi::float(self.py, value)).map(Bound::into_any)
+    }
+    #[inline]
+    fn text(&mut self, text: Cow<'a, str>) -> Built<'py> {
+        passed(ffi::text(self.py, &text)).map(Bound::into_any)
+    }
+    fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Built<'py> {
+        self.checked(ffi::text_surrogates(self.py, &text), "text: not UTF-8").map(Bound::into_any)
+    }
+    fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Built<'py> {
+        let raw = passed(ffi::bytes(self.py, &raw))?;
+        // The caller named the encoding; its exceptions are what pickle raises.
+        let text = passed(self.types().text_decoder.bind(self.py).call1((raw, encoding, errors)))?;
+        if text.is_instance_of::<PyString>() { Ok(text) } else { Err(ErrorKind::Invalid("text: the encoding gave no str").into()) }
+    }
+    #[inline]
+    fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Built<'py> {
+        passed(ffi::bytes(self.py, &bytes)).map(Bound::into_any)
+    }
+    fn bytearray(&mut self, bytes: Cow<'a, [u8]>) -> Built<'py> {
+        passed(ffi::bytearray(self.py, &bytes)).map(Bound::into_any)
+    }
+
+    #[inline]
+    fn tuple<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, items: I) -> Built<'py> {
+        passed(ffi::tuple(self.py, items)).map(Bound::into_any)
+    }
+    #[inline]
+    fn list<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, items: I) -> Built<'py> {
+        passed(ffi::list(self.py, items)).map(Bound::into_any)
+    }
+    fn frozenset<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, items: I) -> Built<'py> {
+        let items = passed(ffi::list(self.py, items))?;
+        self.hashed(ffi::frozenset(&items)).map(Bound::into_any)
+    }
+    fn set(&mut self) -> Built<'py> {
+        passed(ffi::set(self.py)).map(Bound::into_any)
+    }
+    #[inline]
+    fn dict(&mut self) -> Built<'py> {
+        passed(ffi::dict(self.py)).map(Bound::into_any)
+    }
+
+    fn known(&mut self, value: KnownValue<'_, Object<'py>>) -> Built<'py> {
+        let py = self.py;
+        let types = self.types();
+        match value {
+            KnownValue::DateTime(day, clock, zone) => {
+                let zone = Self::tzinfo(zone)?;
+                let (month, day_of_month) = (day.month, day.day);
+                let (hour, minute, second) = (clock.hour, clock.minute, clock.second);
+                let year = i32::from(day.year);
+                let made =
+                    PyDateTime::new_with_fold(py, year, month, day_of_month, hour, minute, second, clock.microsecond, zone, clock.fold);
+                self.checked(made, "datetime").map(Bound::into_any)
+            }
+            KnownValue::Date(day) => self.checked(PyDate::new(py, day.year.into(), day.month, day.day), "date").map(Bound::into_any),
+            KnownValue::Time(clock, zone) => {
+                let zone = Self::tzinfo(zone)?;
+                let made = PyTime::new_with_fold(py, clock.hour, clock.minute, clock.second, clock.microsecond, zone, clock.fold);
+                self.checked(made, "time").map(Bound::into_any)
+            }
+            KnownValue::TimeDelta { days, seconds, microseconds } => {
+                self.checked(PyDelta::new(py, days, seconds, microseconds, false), "timedelta").map(Bound::into_any)
+            }
+            KnownValue::Timezone(offset, name) => {
+                let (days, rest) = (offset.div_euclid(86_400_000_000), offset.rem_euclid(86_400_000_000));
+                let delta = PyDelta::new(py, days as i32, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32, false);
+                let delta = self.checked(delta, "timezone")?;
+                let class = types.timezone.bind(py);
+                let made = match name {
+                    None => class.call1((delta,)),
+                    Some(name) => class.call1((delta, passed(ffi::text(py, name))?)),
+                };
+                self.checked(made, "timezone")
+            }
+            KnownValue::ZoneInfo(key) => self.zone(key),
+            KnownValue::Decimal(text) => self.checked(types.decimal.bind(py).call1((text,)), "Decimal"),
+            KnownValue::Uuid(int, safe) => self.checked(self.uuid(int, safe), "UUID"),
+            KnownValue::Fraction(numerator, denominator) => {
+                self.checked(types.fraction.bind(py).call1((numerator, denominator)), "Fraction")
+            }
+            KnownValue::Complex(real, imaginary) => Ok(pyo3::types::PyComplex::from_doubles(py, real, imaginary).into_any()),
+            KnownValue::Range([start, stop, step]) => self.checked(types.range.bind(py).call1((start, stop, step)), "range"),
+            KnownValue::OrderedDict => passed(types.ordered_dict.bind(py).call0()),
+            KnownValue::Counter => passed(types.counter.bind(py).call0()),
+            KnownValue::Namespace => passed(types.namespace.bind(py).call0()),
+            KnownValue::DefaultDict(factory) => {
+                let class = types.default_dict.bind(py);
+                passed(match factory {
+                    None => class.call0(),
+                    Some(factory) => class.call1((types.factory(factory),)),
+                })
+            }
+            KnownValue::Deque(bound) => {
+                let class = types.deque.bind(py);
+                match bound {
+                    None => passed(class.call0()),
+                    Some(bound) => self.checked(class.call1((PyTuple::empty(py), bound)), "deque"),
+                }
+            }
+            KnownValue::IpInt(ip, int) => self.checked(types.ip(ip).bind(py).call1((int,)), "IP address"),
+            KnownValue::IpText(ip, text) => self.checked(types.ip(ip).bind(py).call1((text,)), "IP address or network"),
+            KnownValue::Path(path, parts) => {
+                let parts = passed(ffi::tuple(py, parts.iter().cloned()))?;
+                self.checked(types.path(path).bind(py).call1(parts), "path")
+            }
+            KnownValue::StructTime(fields, extra) => {
+                let class = types.struct_time.bind(py);
+                let made = match extra {
+                    None => class.call1((fields,)),
+                    Some(extra) => class.call1((fields, extra)),
+                };
+                self.checked(made, "struct_time")
+            }
+            KnownValue::ArrayItems(code, items) => self.checked(types.array.bind(py).call1((code, items)), "array"),
+            KnownValue::ArrayBytes(code, format, bytes) => {
+                let made = types.array_reconstructor.bind(py).call1((&types.array, code, format, bytes));
+                self.checked(made, "array")
+            }
+        }
+    }
+
+    fn extend<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
+        if let Ok(list) = target.cast_exact::<PyList>() {
+            for item in items {
+                passed(ffi::append(list, &item))?;
+            }
+            return Ok(());
+        }
+        if self.is_own(target) {
+            let append = passed(target.getattr("append"))?;
+            for item in items {
+                passed(append.call1((item,)))?;
+            }
+            return Ok(());
+        }
+        let items = passed(ffi::list(self.py, items))?;
+        passed(target.call_method1("extend", (items,))).map(drop)
+    }
+
+    fn insert<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, mut items: I) -> Made<(), PyErr> {
+        if let Ok(dict) = target.cast_exact::<PyDict>() {
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                self.hashed(ffi::set_item(dict, &key, &value))?;
+            }
+            return Ok(());
+        }
+        if Types::is(&self.types().stub, &target.get_type()) {
+            let held = passed(target.getattr("items"))?;
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                passed(held.call_method1("append", ((key, value),)))?;
+            }
+            return Ok(());
+        }
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            self.hashed(target.set_item(key, value))?;
+        }
+        Ok(())
+    }
+
+    fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
+        if let Ok(set) = target.cast_exact::<PySet>() {
+            for item in items {
+                self.hashed(set.add(item))?;
+            }
+            return Ok(());
+        }
+        let method = if self.is_own(target) { "add" } else { "extend" };
+        let held = if self.is_own(target) { target.clone() } else { passed(target.getattr("items"))? };
+        for item in items {
+            match method {
+                "add" => passed(held.call_method1("add", (item,)))?,
+                _ => passed(held.call_method1("append", (item,)))?,
+            };
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, target: &Object<'py>) -> Made<(), PyErr> {
+        passed(target.call_method0("clear")).map(drop)
+    }
+
+    fn build(&mut self, target: &Object<'py>, state: &Object<'py>) -> Made<(), PyErr> {
+        let class = target.get_type();
+        if Types::is(&self.types().stub, &class) {
+            return passed(target.setattr("state", state));
+        }
+        if Types::is(&self.types().namespace, &class) {
+            let attributes = passed(target.getattr("__dict__"))?;
+            return passed(attributes.call_method1("update", (state,))).map(drop);
+        }
+        passed(self.types().rebuild.bind(self.py).call1((target, state))).map(drop)
+    }
+
+    fn view<'v>(&'v self, value: &'v Object<'py>) -> View<'v> {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return text.to_str().map_or(View::Surrogates, View::Text);
+        }
+        if value.is_exact_instance_of::<PyDict>() {
+            return View::Dict;
+        }
+        if value.is_exact_instance_of::<PyList>() {
+            return View::List;
+        }
+        if value.is_exact_instance_of::<PyTuple>() {
+            return View::Tuple;
+        }
+        if let Ok(int) = value.cast_exact::<PyInt>() {
+            return match int.extract() {
+                Ok(small) => View::Int(small),
+                Err(_) => View::BigInt(int.call_method0("bit_length").and_then(|bits| bits.extract()).unwrap_or(u64::MAX)),
+            };
+        }
+        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            return View::Bytes(bytes.as_bytes());
+        }
+        if value.is_none() {
+            return View::None;
+        }
+        if let Ok(value) = value.cast_exact::<PyBool>() {
+            return View::Bool(value.is_true());
+        }
+        if let Ok(value) = value.cast_exact::<PyFloat>() {
+            return View::Float(value.value());
+        }
+        if value.is_exact_instance_of::<PySet>() {
+            return View::Set;
+        }
+        if value.is_exact_instance_of::<PyFrozenSet>() {
+            return View::FrozenSet;
+        }
+        if value.is_exact_instance_of::<PyByteArray>() {
+            return View::ByteArray;
+        }
+        if let Ok(delta) = value.cast_exact::<PyDelta>() {
+            return View::TimeDelta { days: delta.get_days(), seconds: delta.get_seconds(), microseconds: delta.get_microseconds() };
+        }
+        let (types, class) = (self.types(), value.get_type());
+        if self.class_is(&class, &[&types.ordered_dict, &types.counter]) {
+            View::Dict
+        } else if Types::is(&types.default_dict, &class) {
+            View::DefaultDict
+        } else if Types::is(&types.deque, &class) {
+            View::Deque
+        } else if Types::is(&types.namespace, &class) {
+            View::Namespace
+        } else if Types::is(&types.stub, &class) {
+            View::Stub
+        } else if Types::is(&types.array, &class) {
+            View::ByteArray
+        } else if self.is_own(value) {
+            View::Object
+        } else if value.is_instance_of::<PyTzInfo>() {
+            View::Zone
+        } else {
+            View::Other
+        }
+    }
+
+    #[inline]
+    fn is_text(&self, value: &Object<'py>) -> bool {
+        value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>()
+    }
+
+    fn len(&self, container: &Object<'py>) -> usize {
+        if let Ok(dict) = container.cast::<PyDict>() {
+            return dict.len();
+        }
+        let types = self.types();
+        if self.class_is(&container.get_type(), &[&types.decimal, &types.fraction]) {
+            // Steps that its hash takes, by the size of what it holds.
+            let parts = ["numerator", "denominator"].map(|part| container.getattr(part));
+            let size = |object: &Object<'py>| object.call_method0("__sizeof__").and_then(|size| size.extract()).unwrap_or(0usize);
+            return match &parts {
+                [Ok(upper), Ok(lower)] => size(upper) + size(lower),
+                _ => size(container),
+            };
+        }
+        container.len().unwrap_or(0)
+    }
+
+    fn items(&self, container: &Object<'py>) -> Vec<Object<'py>> {
+        if let Ok(tuple) = container.cast_exact::<PyTuple>() {
+            return tuple.iter().collect();
+        }
+        if let Ok(list) = container.cast_exact::<PyList>() {
+            return list.iter().collect();
+        }
+        if let Ok(set) = container.cast_exact::<PyFrozenSet>() {
+            return set.iter().collect();
+        }
+        container.cast_exact::<PySet>().map(|set| set.iter().collect()).unwrap_or_default()
+    }
+
+    fn entries(&self, dict: &Object<'py>) -> Vec<Object<'py>> {
+        match dict.cast::<PyDict>() {
+            Ok(dict) => dict.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn u128(&self, value: &Object<'py>) -> Option<u128> {
+        value.cast_exact::<PyInt>().ok().and_then(|int| int.extract().ok())
+    }
+
+    fn identity(&self, value: &Object<'py>) -> usize {
+        value.as_ptr() as usize
+    }
+
+    fn hash(&mut self, key: &Object<'py>) -> Made<Option<i64>, PyErr> {
+        self.hashed(key.hash()).map(|hash| Some(hash as i64))
+    }
+
+    fn stub(&mut self, name: &str, args: Option<&Object<'py>>) -> Built<'py> {
+        passed(self.types().stub.bind(self.py).call1((name, args)))
+    }
+
+    fn registered(&mut self, index: u32) -> Built<'py> {
+        match self.policy.registered.get(index as usize) {
+            Some(object) => Ok(object.bind(self.py).clone()),
+            None => Err(ErrorKind::Internal("no such registered object".into()).into()),
+        }
+    }
+
+    fn construct(&mut self, index: u32, how: How, args: &Object<'py>, kwargs: Option<&Object<'py>>) -> Built<'py> {
+        let object = self.registered(index)?;
+        let kwargs = kwargs.and_then(|kwargs| kwargs.cast::<PyDict>().ok());
+        let Ok(args) = args.cast_exact::<PyTuple>() else {
+            return Err(ErrorKind::Invalid("arguments: not a tuple").into());
+        };
+        let class = object.is_instance_of::<PyType>();
+        let made = match how {
+            How::New if class => (|| {
+                let args = PyTuple::new(self.py, std::iter::once(object.clone()).chain(args.iter()).collect::<Vec<_>>())?;
+                object.getattr("__new__")?.call(args, kwargs)
+            })(),
+            How::Rebuild(base) if class => (|| {
+                let types = self.types();
+                let base = base.map_or(&types.object, |base| types.factory(base));
+                types.reconstructor.bind(self.py).call1((&object, base, args.get_item(0)?))
+            })(),
+            _ => object.call(args, kwargs),
+        };
+        self.own(made)
+    }
+
+    fn native(&mut self, index: u32, args: &[Object<'py>]) -> Built<'py> {
+        let Some(builder) = self.policy.natives.get(index as usize) else {
+            return Err(ErrorKind::Internal("no such builder".into()).into());
+        };
+        let args = passed(ffi::tuple(self.py, args.iter().cloned()))?;
+        self.checked(builder.bind(self.py).call1(args), "value for the framework's own type")
+    }
+
+    fn persistent(&mut self, id: &Object<'py>) -> Built<'py> {
+        match &self.persistent_load {
+            Some(resolver) => {
+                let made = resolver.call1((id,));
+                self.own(made)
+            }
+            None => Err(ErrorKind::PersistentId.into()),
+        }
+    }
+
+    fn buffer(&mut self) -> Built<'py> {
+        match self.buffers.as_mut().map(Iterator::next) {
+            Some(Some(buffer)) => passed(buffer),
+            Some(None) | None => Err(ErrorKind::NoBuffer.into()),
+        }
+    }
+
+    fn readonly(&mut self, buffer: &Object<'py>) -> Built<'py> {
+        let view = self.checked(PyMemoryView::from(buffer), "buffer")?;
+        let made = view.getattr("readonly").and_then(|readonly| {
+            if readonly.is_truthy()? { Ok(buffer.clone()) } else { view.call_method0("toreadonly") }
+        });
+        self.checked(made, "buffer")
+    }
+}

@@ -1,0 +1,252 @@
+//! The sink: what the machine builds into, and what the machine promises to it.
+
+pub mod globals;
+pub mod null;
+pub mod value;
+
+use std::borrow::Cow;
+
+use crate::error::Failure;
+
+/// What a sink method gives back.
+pub type Made<T, E> = Result<T, Failure<E>>;
+
+/// What is behind a value, as far as the machine needs to know. Borrowed, cheap, never a copy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum View<'v> {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// An integer that does not fit `Int`, with its bits.
+    BigInt(u64),
+    Float(f64),
+    Text(&'v str),
+    /// Text with lone surrogates.
+    Surrogates,
+    Bytes(&'v [u8]),
+    ByteArray,
+    Tuple,
+    FrozenSet,
+    List,
+    Set,
+    /// A dict, OrderedDict or Counter.
+    Dict,
+    DefaultDict,
+    Deque,
+    Namespace,
+    TimeDelta { days: i32, seconds: i32, microseconds: i32 },
+    /// A tzinfo.
+    Zone,
+    Stub,
+    /// What the app's own code built, or gave for a persistent id.
+    Object,
+    /// A hashable known value that the machine never looks into.
+    Other,
+    /// The sink keeps no contents: checks that need them are left out.
+    Opaque,
+}
+
+/// The factories that a defaultdict may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factory {
+    Int,
+    List,
+    Set,
+    Dict,
+    Str,
+    Float,
+    Tuple,
+}
+
+impl Factory {
+    /// Its Python name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Dict => "dict",
+            Self::Str => "str",
+            Self::Float => "float",
+            Self::Tuple => "tuple",
+        }
+    }
+}
+
+/// The classes of `ipaddress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ip {
+    V4Address,
+    V6Address,
+    V4Network,
+    V6Network,
+    V4Interface,
+    V6Interface,
+}
+
+/// The classes of `pathlib`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    PurePosix,
+    PureWindows,
+    /// A path of the file system itself, which the reading system may not have.
+    Posix,
+    Windows,
+}
+
+/// A clock time of day; every field is in range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
+    pub microsecond: u32,
+    pub fold: bool,
+}
+
+/// A calendar date between the years 1 and 9999; every field is in range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    pub year: u16,
+    pub month: u8,
+    pub day: u8,
+}
+
+/// A known value, its fields checked one by one by the machine.
+#[derive(Debug)]
+pub enum KnownValue<'v, V> {
+    Complex(f64, f64),
+    /// Three integers; the step is not zero.
+    Range([&'v V; 3]),
+    Date(Day),
+    Time(Clock, Option<&'v V>),
+    DateTime(Day, Clock, Option<&'v V>),
+    /// Normalized as Python does it.
+    TimeDelta { days: i32, seconds: i32, microseconds: i32 },
+    /// An offset of less than a day, in microseconds, and the text of its name.
+    Timezone(i64, Option<&'v str>),
+    /// A key made of plain path segments.
+    ZoneInfo(&'v str),
+    /// In Decimal's own grammar, within the limits.
+    Decimal(&'v V),
+    /// Two integers; the denominator is not zero.
+    Fraction(&'v V, &'v V),
+    Uuid(u128, Option<i64>),
+    OrderedDict,
+    DefaultDict(Option<Factory>),
+    Counter,
+    Deque(Option<usize>),
+    Namespace,
+    IpInt(Ip, u128),
+    /// Text of 64 bytes at most.
+    IpText(Ip, &'v V),
+    /// Texts.
+    Path(Path, &'v [V]),
+    /// 9 to 11 plain fields, and a dict of the further ones.
+    StructTime(&'v V, Option<&'v V>),
+    /// A type code and a list, or machine format and bytes.
+    ArrayItems(char, &'v V),
+    ArrayBytes(char, u8, &'v V),
+}
+
+/// How a registered class is asked to make an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// `cls(*args)`: REDUCE, and INST or OBJ with arguments.
+    Call,
+    /// `cls.__new__(cls, *args, **kwargs)`: NEWOBJ, NEWOBJ_EX, and INST or OBJ without arguments.
+    New,
+    /// `copyreg._reconstructor(cls, base, *args)`; the base is `object` where none is named.
+    Rebuild(Option<Factory>),
+}
+
+/// Builds what the machine decodes.
+///
+/// The machine promises: every value that it hands in was made by this sink; lengths were compared
+/// with the input, fields with their ranges, and the budget was spent, before a method is called;
+/// names reach [`Sink::stub`] as escaped text only. A method may fail, and its error travels untouched.
+pub trait Sink<'a> {
+    /// A handle to a value. A clone shares the value, and never copies it.
+    type Value: Clone;
+    /// The sink's own error.
+    type Error;
+
+    fn none(&mut self) -> Made<Self::Value, Self::Error>;
+    fn bool(&mut self, value: bool) -> Made<Self::Value, Self::Error>;
+    fn int(&mut self, value: i64) -> Made<Self::Value, Self::Error>;
+    /// Two's complement, little-endian.
+    fn big_int(&mut self, bytes: &[u8]) -> Made<Self::Value, Self::Error>;
+    /// Decimal digits with an optional sign.
+    fn int_text(&mut self, digits: &str) -> Made<Self::Value, Self::Error>;
+    fn float(&mut self, value: f64) -> Made<Self::Value, Self::Error>;
+    fn text(&mut self, text: Cow<'a, str>) -> Made<Self::Value, Self::Error>;
+    /// UTF-8 in which surrogates may stand alone. Not valid UTF-8: the sink says so.
+    fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
+    /// A Python 2 str under the caller's own encoding.
+    fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Made<Self::Value, Self::Error>;
+    fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
+    fn bytearray(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
+
+    fn tuple<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
+    fn list<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
+    fn frozenset<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
+    fn set(&mut self) -> Made<Self::Value, Self::Error>;
+    fn dict(&mut self) -> Made<Self::Value, Self::Error>;
+    /// A known value type.
+    fn known(&mut self, value: KnownValue<'_, Self::Value>) -> Made<Self::Value, Self::Error>;
+
+    /// Appends to a list, a deque, a stub or an object.
+    fn extend<I: ExactSizeIterator<Item = Self::Value>>(&mut self, target: &Self::Value, items: I) -> Made<(), Self::Error>;
+    /// Sets keys of a dict of any kind, a stub or an object; keys and values alternate.
+    fn insert<I: ExactSizeIterator<Item = Self::Value>>(&mut self, target: &Self::Value, items: I) -> Made<(), Self::Error>;
+    /// Adds to a set, a stub or an object.
+    fn add<I: ExactSizeIterator<Item = Self::Value>>(&mut self, target: &Self::Value, items: I) -> Made<(), Self::Error>;
+    /// Removes all keys of a dict.
+    fn clear(&mut self, target: &Self::Value) -> Made<(), Self::Error>;
+    /// Gives a namespace its attributes, or a stub or an object its state.
+    fn build(&mut self, target: &Self::Value, state: &Self::Value) -> Made<(), Self::Error>;
+
+    /// What is behind a value.
+    fn view<'v>(&'v self, value: &'v Self::Value) -> View<'v>;
+    /// Text or bytes, whose hash nobody can choose: cheaper than a view.
+    fn is_text(&self, value: &Self::Value) -> bool {
+        matches!(self.view(value), View::Text(_) | View::Surrogates | View::Bytes(_))
+    }
+    /// How many items or entries a container has; of a key, what its hash costs besides, in steps.
+    fn len(&self, container: &Self::Value) -> usize;
+    /// The items of a tuple, list, set or frozenset.
+    fn items(&self, container: &Self::Value) -> Vec<Self::Value>;
+    /// The keys and values of a dict, alternating.
+    fn entries(&self, dict: &Self::Value) -> Vec<Self::Value>;
+    /// An integer as 128 unsigned bits, if it is one.
+    fn u128(&self, value: &Self::Value) -> Option<u128>;
+    /// Equal for equal handles only; what the identity of containers is told by.
+    fn identity(&self, value: &Self::Value) -> usize;
+    /// The hash that the sink's own dicts and sets use; `None` where the sink has no hash tables.
+    fn hash(&mut self, key: &Self::Value) -> Made<Option<i64>, Self::Error>;
+
+    /// An inert stand-in for what the policy does not know: the escaped name, and the arguments.
+    fn stub(&mut self, name: &str, args: Option<&Self::Value>) -> Made<Self::Value, Self::Error>;
+    /// The app's class or function of that number, as a value.
+    fn registered(&mut self, index: u32) -> Made<Self::Value, Self::Error>;
+    /// An instance by the app's class or function of that number.
+    fn construct(&mut self, index: u32, how: How, args: &Self::Value, kwargs: Option<&Self::Value>) -> Made<Self::Value, Self::Error>;
+    /// A framework's own value in place of a plain one, by the builder of that number.
+    fn native(&mut self, index: u32, args: &[Self::Value]) -> Made<Self::Value, Self::Error>;
+    /// What the caller's resolver gives for a persistent id.
+    fn persistent(&mut self, id: &Self::Value) -> Made<Self::Value, Self::Error>;
+    /// The caller's next out-of-band buffer.
+    fn buffer(&mut self) -> Made<Self::Value, Self::Error>;
+    /// The same buffer, read-only.
+    fn readonly(&mut self, buffer: &Self::Value) -> Made<Self::Value, Self::Error>;
+
+    /// Told of each opcode before it is carried out.
+    #[inline]
+    fn opcode(&mut self, _byte: u8) {}
+    /// Told of each global that the bytes name, and whether the policy allows it. True: go on with
+    /// a stub in place of what is not allowed.
+    #[inline]
+    fn global(&mut self, _module: &str, _name: &str, _offset: usize, _allowed: bool) -> bool {
+        false
+    }
+}

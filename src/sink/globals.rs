@@ -1,0 +1,110 @@
+//! The globals sink: what `inspect` runs on. It keeps the values that checks need, and records every
+//! global, allowed or not.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+use crate::policy;
+use crate::report::Report;
+use crate::sink::value::{NodeId, ValueSink};
+use crate::sink::{How, KnownValue, Made, Sink, View};
+
+/// A value sink that records what the pickle names, and goes on where the policy would refuse.
+#[derive(Debug, Default)]
+pub struct GlobalsSink<'a> {
+    values: ValueSink<'a>,
+    report: Report,
+}
+
+impl GlobalsSink<'_> {
+    /// What was recorded.
+    pub fn finish(self) -> Report {
+        self.report
+    }
+}
+
+type Id = Made<NodeId, Infallible>;
+
+macro_rules! delegate {
+    ($($method:ident($($argument:ident: $type:ty),*) -> $made:ty;)*) => {
+        $(fn $method(&mut self, $($argument: $type),*) -> $made {
+            self.values.$method($($argument),*)
+        })*
+    };
+}
+
+impl<'a> Sink<'a> for GlobalsSink<'a> {
+    type Value = NodeId;
+    type Error = Infallible;
+
+    fn opcode(&mut self, byte: u8) {
+        self.report.count_opcode(byte);
+    }
+    fn global(&mut self, module: &str, name: &str, offset: usize, allowed: bool) -> bool {
+        self.report.count_global(policy::escaped_part(module), policy::escaped_part(name), offset, allowed);
+        true
+    }
+    delegate! {
+        none() -> Id;
+        bool(value: bool) -> Id;
+        int(value: i64) -> Id;
+        big_int(bytes: &[u8]) -> Id;
+        int_text(digits: &str) -> Id;
+        float(value: f64) -> Id;
+        text(text: Cow<'a, str>) -> Id;
+        text_surrogates(text: Cow<'a, [u8]>) -> Id;
+        text_coded(raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Id;
+        bytes(bytes: Cow<'a, [u8]>) -> Id;
+        bytearray(bytes: Cow<'a, [u8]>) -> Id;
+        set() -> Id;
+        dict() -> Id;
+        known(value: KnownValue<'_, NodeId>) -> Id;
+        clear(target: &NodeId) -> Made<(), Infallible>;
+        build(target: &NodeId, state: &NodeId) -> Made<(), Infallible>;
+        hash(key: &NodeId) -> Made<Option<i64>, Infallible>;
+        stub(name: &str, args: Option<&NodeId>) -> Id;
+        registered(index: u32) -> Id;
+        construct(index: u32, how: How, args: &NodeId, kwargs: Option<&NodeId>) -> Id;
+        native(index: u32, args: &[NodeId]) -> Id;
+        persistent(id: &NodeId) -> Id;
+        buffer() -> Id;
+        readonly(buffer: &NodeId) -> Id;
+    }
+
+    fn tuple<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
+        self.values.tuple(items)
+    }
+    fn list<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
+        self.values.list(items)
+    }
+    fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
+        self.values.frozenset(items)
+    }
+    fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+        self.values.extend(target, items)
+    }
+    fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+        self.values.insert(target, items)
+    }
+    fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+        self.values.add(target, items)
+    }
+    fn view<'v>(&'v self, value: &'v NodeId) -> View<'v> {
+        self.values.view(value)
+    }
+    fn len(&self, container: &NodeId) -> usize {
+        self.values.len(container)
+    }
+    fn items(&self, container: &NodeId) -> Vec<NodeId> {
+        self.values.items(container)
+    }
+    fn entries(&self, dict: &NodeId) -> Vec<NodeId> {
+        self.values.entries(dict)
+    }
+    fn u128(&self, value: &NodeId) -> Option<u128> {
+        self.values.u128(value)
+    }
+    fn identity(&self, value: &NodeId) -> usize {
+        self.values.identity(value)
+    }
+}
