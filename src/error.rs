@@ -180,8 +180,8 @@ impl std::error::Error for Error {}
 pub enum Failure<E> {
     /// The pickle is at fault.
     Pickle(Error),
-    /// The sink failed.
-    Sink(E),
+    /// The sink failed. Boxed: the machine's results stay small.
+    Sink(Box<E>),
 }
 
 impl<E> From<Error> for Failure<E> {

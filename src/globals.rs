@@ -52,9 +52,13 @@ pub enum Known {
     OffsetZone,
     LocalZone,
     FileZone,
-    FileZonePart,
+    Discarded,
     NamedZone,
     FixedZone,
+    VariantZone,
+    DateTimeFields,
+    TimeFields,
+    MultiValueDict,
     MultiDict,
     PairsDict,
     CombinedDict,
@@ -64,6 +68,7 @@ pub enum Known {
     PlainList,
     PlainTuple,
     LazyText,
+    LazyNumber,
     Gettext(Gettext),
     Money,
     Currency,
@@ -120,7 +125,7 @@ macro_rules! rows {
 
 rows! {
     ["builtins" "__builtin__"] "object" => Known::Object, ARGUMENT;
-    ["datetime"] "tzinfo" => Known::Tzinfo, ARGUMENT;
+    ["datetime"] "tzinfo" => Known::Tzinfo, CALL | ARGUMENT;
     ["builtins" "__builtin__"] "int" => Known::Type(Factory::Int), ARGUMENT;
     ["__builtin__"] "long" => Known::Type(Factory::Int), ARGUMENT;
     ["builtins" "__builtin__"] "list" => Known::Type(Factory::List), ARGUMENT;
@@ -161,10 +166,10 @@ rows! {
     ["ipaddress"] "IPv6Network" => Known::Ip(Ip::V6Network), CALL;
     ["ipaddress"] "IPv4Interface" => Known::Ip(Ip::V4Interface), CALL;
     ["ipaddress"] "IPv6Interface" => Known::Ip(Ip::V6Interface), CALL;
-    ["pathlib" "pathlib._local"] "PurePosixPath" => Known::Path(Path::PurePosix), CALL;
-    ["pathlib" "pathlib._local"] "PureWindowsPath" => Known::Path(Path::PureWindows), CALL;
-    ["pathlib" "pathlib._local"] "PosixPath" => Known::Path(Path::Posix), CALL;
-    ["pathlib" "pathlib._local"] "WindowsPath" => Known::Path(Path::Windows), CALL;
+    ["pathlib" "pathlib._local" "pathlib2"] "PurePosixPath" => Known::Path(Path::PurePosix), CALL;
+    ["pathlib" "pathlib._local" "pathlib2"] "PureWindowsPath" => Known::Path(Path::PureWindows), CALL;
+    ["pathlib" "pathlib._local" "pathlib2"] "PosixPath" => Known::Path(Path::Posix), CALL;
+    ["pathlib" "pathlib._local" "pathlib2"] "WindowsPath" => Known::Path(Path::Windows), CALL;
     ["time"] "struct_time" => Known::StructTime, CALL;
     ["array"] "array" => Known::Array, CALL | ARGUMENT;
     ["array"] "_array_reconstructor" => Known::ArrayReconstructor, CALL;
@@ -182,30 +187,45 @@ rows! {
     ["dateutil.tz" "dateutil.tz.tz"] "tzoffset" => Known::OffsetZone, CALL | NEW;
     ["dateutil.tz" "dateutil.tz.tz"] "tzlocal" => Known::LocalZone, CALL | NEW;
     ["dateutil.tz" "dateutil.tz.tz" "dateutil.zoneinfo"] "tzfile" => Known::FileZone, CALL | NEW;
-    ["dateutil.tz" "dateutil.tz.tz"] "_ttinfo" => Known::FileZonePart, CALL | NEW;
+    ["dateutil.tz" "dateutil.tz.tz"] "_ttinfo" => Known::Discarded, NEW;
+    ["dateutil.tz._tzfile"] "tzfile" => Known::FileZone, ARGUMENT;
+    ["dateutil.tz._tzfile"] "_unpickle" => Known::FileZone, CALL;
+    ["dateutil.zoneinfo"] "gettz" => Known::NamedZone, CALL;
     ["django.utils.timezone"] "UTC" => Known::Utc, CALL | NEW;
+    ["django.utils.timezone"] "LocalTimezone" => Known::LocalZone, CALL | NEW;
     ["django.utils.timezone" "django.utils.tzinfo"] "FixedOffset" => Known::OffsetZone, CALL | NEW;
     ["iso8601.iso8601"] "Utc" "UTC" => Known::Utc, CALL | NEW;
     ["pendulum.tz.timezone"] "Timezone" => Known::NamedZone, CALL | NEW | ARGUMENT;
     ["pendulum.tz.timezone"] "FixedTimezone" => Known::FixedZone, CALL | NEW;
+    ["pendulum.tz.timezone" "pendulum.tz.timezone_info"] "_UTC" => Known::Utc, CALL | NEW;
+    ["pendulum.tz.timezone_info"] "TimezoneInfo" => Known::VariantZone, CALL;
+    ["pendulum.tz.transition" "pendulum.tz.zoneinfo.transition"] "Transition" => Known::Discarded, NEW;
+    ["pendulum.tz.transition_type" "pendulum.tz.zoneinfo.transition_type"] "TransitionType" => Known::Discarded, NEW;
+    ["pendulum.datetime"] "DateTime" => Known::DateTimeFields, CALL;
+    ["pendulum.pendulum"] "Pendulum" => Known::DateTimeFields, CALL;
+    ["pendulum.date"] "Date" => Known::Date, CALL;
+    ["pendulum.time"] "Time" => Known::TimeFields, CALL;
+    ["pendulum.duration"] "Duration" => Known::TimeDelta, CALL;
 
-    ["django.http" "django.http.request"] "QueryDict" => Known::MultiDict, NEW;
-    ["django.utils.datastructures"] "MultiValueDict" => Known::MultiDict, NEW;
+    ["django.http" "django.http.request"] "QueryDict" => Known::MultiValueDict, NEW;
+    ["django.utils.datastructures"] "MultiValueDict" => Known::MultiValueDict, NEW;
+    ["django.utils.datastructures"] "DotExpandedDict" => Known::PlainDict, NEW;
     ["django.utils.datastructures"] "SortedDict" => Known::SortedDict, NEW | CALL;
     ["django.utils.datastructures"] "MergeDict" => Known::MergeDict, NEW;
     ["django.utils.datastructures"] "ImmutableList" => Known::PlainTuple, NEW;
     ["werkzeug" "werkzeug.datastructures" "werkzeug.datastructures.structures"]
-        "MultiDict" "OrderedMultiDict" => Known::MultiDict, NEW | CALL;
+        "MultiDict" "OrderedMultiDict" "_OrderedMultiDict" => Known::MultiDict, NEW | CALL;
     ["werkzeug" "werkzeug.datastructures" "werkzeug.datastructures.structures"]
-        "ImmutableMultiDict" "ImmutableOrderedMultiDict" => Known::PairsDict, NEW | CALL;
+        "ImmutableMultiDict" "ImmutableOrderedMultiDict" "_ImmutableOrderedMultiDict" => Known::PairsDict, NEW | CALL;
     ["werkzeug" "werkzeug.datastructures" "werkzeug.datastructures.structures"]
         "CombinedMultiDict" => Known::CombinedDict, NEW | CALL;
     ["werkzeug" "werkzeug.datastructures" "werkzeug.datastructures.structures"]
-        "ImmutableDict" "TypeConversionDict" "ImmutableTypeConversionDict" => Known::PlainDict, NEW | CALL;
+        "ImmutableDict" "TypeConversionDict" "ImmutableTypeConversionDict" "CallbackDict" => Known::PlainDict, NEW | CALL;
     ["werkzeug" "werkzeug.datastructures" "werkzeug.datastructures.structures"]
         "ImmutableList" => Known::PlainList, NEW | CALL;
 
     ["django.utils.functional"] "_lazy_proxy_unpickle" => Known::LazyText, CALL;
+    ["django.utils.translation"] "_lazy_number_unpickle" => Known::LazyNumber, CALL;
     ["django.utils.translation"] "gettext" "ugettext" "gettext_noop" "ugettext_noop"
         => Known::Gettext(Gettext::Plain), ARGUMENT;
     ["django.utils.translation"] "pgettext" => Known::Gettext(Gettext::Context), ARGUMENT;
@@ -213,6 +233,7 @@ rows! {
     ["django.utils.translation"] "npgettext" => Known::Gettext(Gettext::ContextPlural), ARGUMENT;
 
     ["djmoney.money" "moneyed.classes" "moneyed"] "Money" => Known::Money, NEW;
+    ["djmoney.models.fields"] "MoneyPatched" => Known::Money, NEW;
     ["moneyed.classes" "moneyed" "djmoney.money"] "Currency" => Known::Currency, NEW | CALL;
     ["numpy.core.multiarray" "numpy._core.multiarray"] "scalar" => Known::NumpyScalar, CALL;
     ["numpy"] "dtype" => Known::NumpyDtype, CALL;

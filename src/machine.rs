@@ -59,6 +59,7 @@ enum Slot<V> {
 }
 
 impl<V> Slot<V> {
+    #[inline(always)]
     fn into_value(self) -> V {
         match self {
             Self::Value(value, _) => value,
@@ -179,7 +180,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Carries out one opcode; the value of the pickle if it was STOP.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, byte: u8) -> Step<'a, S, Option<S::Value>> {
         match byte {
             op::MEMOIZE => self.memoize()?,
@@ -409,6 +410,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let value = match line {
                     b"00" => self.sink.bool(false)?,
                     b"01" => self.sink.bool(true)?,
+                    // So does C pickle read whatever two characters give one of these.
+                    _ if line.len() == 2 && matches!(text::digits(line)?, "-0" | "+0" | "+1") => self.sink.bool(line == b"+1")?,
                     _ => self.int_text(text::digits(line)?)?,
                 };
                 self.push(value);

@@ -274,7 +274,7 @@ fn leaf(value: Plain<'_>) -> Value {
 // ---- text forms
 
 /// The decimal digits of an integer.
-pub(crate) fn digits(value: &BigInt) -> Result<String, Error> {
+fn digits(value: &BigInt) -> Result<String, Error> {
     limits::check(value.bits(), DECIMAL_BITS, Limit::IntBits)?;
     Ok(value.to_string())
 }

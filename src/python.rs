@@ -76,7 +76,7 @@ fn safe_loads<'py>(
     let decoded = caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
     match decoded {
         Ok(decoded) => Ok(decoded.value),
-        Err(Failure::Sink(error)) => Err(error),
+        Err(Failure::Sink(error)) => Err(*error),
         Err(Failure::Pickle(error)) => Err(errors::raised(py, policy, &error)),
     }
 }
@@ -115,10 +115,19 @@ fn inspect<'py>(
         [0x80, protocol @ 0..=5, ..] => *protocol,
         _ => report.highest_protocol(),
     };
-    let (size, error) = match decoded {
+    let (size, mut error) = match decoded {
         Ok(decoded) => (decoded.size, None),
-        Err(error) => (bytes.len(), Some(errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any())),
+        Err(error) => (bytes.len(), Some(error)),
     };
+    // Decoding went on behind a refused name; loading stops at the first.
+    if let Some((found, offset)) = report.first_refused() {
+        if error.as_ref().is_none_or(|error| offset <= error.offset()) {
+            let name = format!("{}.{}", found.module, found.name).into();
+            let kind = ErrorKind::ForbiddenGlobal { name, hint: core_policy::hint(&found.module, &found.name) };
+            error = Some(Error::from(kind).at(offset, bytes.get(offset).copied()));
+        }
+    }
+    let error = error.map(|error| errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any());
     Ok((opcodes, globals, protocol, bytes.len(), bytes.len() - size, error))
 }
 
@@ -194,7 +203,7 @@ fn converted<'py, T: Send>(
 fn pickle_error(failure: Failure<Infallible>) -> Error {
     match failure {
         Failure::Pickle(error) => error,
-        Failure::Sink(never) => match never {},
+        Failure::Sink(never) => match *never {},
     }
 }
 

@@ -59,6 +59,12 @@ impl Report {
         rows(&self.opcodes)
     }
 
+    /// The first global that the policy does not allow, and where it stands.
+    pub fn first_refused(&self) -> Option<(&GlobalUse, usize)> {
+        let refused = self.globals.iter().filter(|found| !found.allowed);
+        refused.filter_map(|found| Some((found, *found.offsets.first()?))).min_by_key(|(_, offset)| *offset)
+    }
+
     /// The highest protocol that an opcode in it came with.
     pub fn highest_protocol(&self) -> u8 {
         let used = OPCODES.iter().filter(|row| self.opcodes.0[row.byte as usize] > 0);

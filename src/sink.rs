@@ -123,8 +123,8 @@ pub enum KnownValue<'v, V> {
     DateTime(Day, Clock, Option<&'v V>),
     /// Normalized as Python does it.
     TimeDelta { days: i32, seconds: i32, microseconds: i32 },
-    /// An offset of less than a day, in microseconds, and the text of its name.
-    Timezone(i64, Option<&'v str>),
+    /// An offset of less than a day, in microseconds, and its name.
+    Timezone(i64, Option<&'v V>),
     /// A key made of plain path segments.
     ZoneInfo(&'v str),
     /// In Decimal's own grammar, within the limits.
@@ -214,6 +214,8 @@ pub trait Sink<'a> {
     }
     /// How many items or entries a container has; of a key, what its hash costs besides, in steps.
     fn len(&self, container: &Self::Value) -> usize;
+    /// One item of a tuple, below its length.
+    fn item(&self, tuple: &Self::Value, index: usize) -> Option<Self::Value>;
     /// The items of a tuple, list, set or frozenset.
     fn items(&self, container: &Self::Value) -> Vec<Self::Value>;
     /// The keys and values of a dict, alternating.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from plainpickle import _core
-from plainpickle.exceptions import ForbiddenGlobal, MalformedPickle, UnpicklingError
+from plainpickle.exceptions import MalformedPickle, UnpicklingError
 from plainpickle.limits import Limits
 from plainpickle.policy import Policy
 
@@ -87,14 +87,6 @@ def inspect(
     """
     opcodes, found, protocol, size, trailing, error = _core.inspect(data, policy, limits)
     uses = tuple(GlobalUse(m, n, count, tuple(at), ok) for m, n, count, at, ok in found)
-    refused = min((use for use in uses if not use.allowed), key=lambda use: use.offsets[0], default=None)
-    if refused is not None and (error is None or refused.offsets[0] <= error.offset):
-        name = f"{refused.module}.{refused.name}"
-        error = ForbiddenGlobal(
-            f"{name} is not allowed (at byte {refused.offsets[0]})",
-            offset=refused.offsets[0],
-            name=name,
-        )
     return Report(size, protocol, opcodes, uses, trailing, error)
 
 

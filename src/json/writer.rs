@@ -12,6 +12,9 @@ use crate::plain;
 use crate::sink::value::{DictKind, Node, NodeId, ValueSink};
 use crate::sink::{Clock, Day};
 
+/// Bits of an integer that is written as a number; a wider one is tagged, since readers bound digits.
+const PLAIN_BITS: u64 = 1 << 13;
+
 /// What is still to be written, topmost last.
 enum Task<'t> {
     Value(NodeId),
@@ -107,10 +110,8 @@ impl<'t> Writer<'t, '_> {
             Node::None => self.out.push_str("null"),
             Node::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Node::Int(value) => write!(self.out, "{value}").unwrap_or_default(),
-            Node::BigInt(value) => {
-                let digits = plain::digits(value)?;
-                self.out.push_str(&digits);
-            }
+            Node::BigInt(value) if value.bits() > PLAIN_BITS => self.tagged(r#"{" int":"#, &format!("{:#x}", value.as_ref()))?,
+            Node::BigInt(value) => write!(self.out, "{value}").unwrap_or_default(),
             Node::Float(value) if value.is_finite() => match serde_json::Number::from_f64(*value) {
                 Some(number) => write!(self.out, "{number}").unwrap_or_default(),
                 None => self.out.push('0'),
@@ -132,8 +133,7 @@ impl<'t> Writer<'t, '_> {
                 self.out.push_str(r#"{" timezone":["#);
                 self.text(&iso_offset(*offset))?;
                 self.out.push(',');
-                self.text(name)?;
-                self.out.push_str("]}");
+                self.tasks.extend([Task::Raw("]}"), Task::Value(*name)]);
             }
             Node::Time(clock, zone) => self.moment(r#"{" time":"#, &iso_clock(*clock), clock.fold, *zone)?,
             Node::DateTime(day, clock, zone) => {

@@ -2,6 +2,9 @@
 //! checked. Nothing here can reach code that the bytes chose.
 
 use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
 use crate::globals::{self, Gettext, Known, Row};
@@ -14,6 +17,11 @@ use super::{Machine, Slot, Step, cost};
 
 /// Steps for a constructor that is written in Python.
 const SLOW: usize = 400;
+
+/// An argument list; few have more than four.
+type Args<V> = SmallVec<[Slot<V>; 4]>;
+/// The bytes of a date or time.
+type Raw = SmallVec<[u8; DATETIME_BYTES]>;
 
 const DATE_BYTES: usize = 4;
 const TIME_BYTES: usize = 6;
@@ -65,6 +73,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn instantiate(&mut self, class: Slot<S::Value>, start: usize) -> Step<'a, S, Slot<S::Value>> {
         let Slot::Global(global) = class else { return Err(ErrorKind::Misplaced("a value as a class").into()) };
         let target = match self.globals[global as usize].target {
+            Target::Known(row, _) if row.known == Known::Discarded => {
+                self.settle_from(start)?;
+                self.stack.truncate(start);
+                return self.push_instance(global, Some(row.known), None, How::New, Vec::new(), 1);
+            }
             Target::Known(row, _) => return self.forbidden_use(row, "not with this opcode"),
             target => target,
         };
@@ -128,22 +141,35 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }))
     }
 
+    /// A value that is complete, and may be given a state of no meaning.
+    fn push_made(&mut self, global: u32, known: Known, how: How, made: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+        let (value, depth) = self.settle(made)?;
+        let slot = self.push_instance(global, Some(known), None, how, Vec::new(), depth)?;
+        if let Slot::Pending(pending) = slot {
+            if let Pending::Instance(instance) = &mut self.pending[pending as usize] {
+                instance.made = Some(value);
+            }
+        }
+        Ok(slot)
+    }
+
     #[cold]
     fn forbidden_use<T>(&self, row: &Row, reason: &'static str) -> Step<'a, S, T> {
         Err(ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason }.into())
     }
 
     /// The slots of an argument tuple.
-    fn arguments(&mut self, args: Slot<S::Value>) -> Step<'a, S, Vec<Slot<S::Value>>> {
+    fn arguments(&mut self, args: Slot<S::Value>) -> Step<'a, S, Args<S::Value>> {
         match args {
             Slot::Value(args, depth) if self.sink.view(&args) == View::Tuple => {
-                self.budget.work(self.sink.len(&args))?;
-                Ok(self.sink.items(&args).into_iter().map(|value| Slot::Value(value, depth)).collect())
+                let count = self.sink.len(&args);
+                self.budget.work(count)?;
+                Ok((0..count).filter_map(|index| self.sink.item(&args, index)).map(|value| Slot::Value(value, depth)).collect())
             }
             Slot::Pending(pending) => match &self.pending[pending as usize] {
                 Pending::Args { slots, .. } => {
                     self.budget.work(slots.len())?;
-                    Ok(slots.clone())
+                    Ok(slots.iter().cloned().collect())
                 }
                 _ => Err(ErrorKind::Invalid("arguments: not a tuple").into()),
             },
@@ -152,7 +178,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A row of the table, with its arguments.
-    fn known(&mut self, row: &'static Row, native: Option<u32>, global: u32, how: How, args: Vec<Slot<S::Value>>) -> Step<'a, S, Slot<S::Value>> {
+    fn known(&mut self, row: &'static Row, native: Option<u32>, global: u32, how: How, args: Args<S::Value>) -> Step<'a, S, Slot<S::Value>> {
         let wrong = || ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason: "not with these arguments" };
         let mut depth = 0;
         let value = match (row.known, args.as_slice()) {
@@ -188,7 +214,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let offset = self.duration(offset, 1)?;
                 match name {
                     [] => self.fixed_zone(offset, None)?,
-                    [Slot::Value(name, _)] if matches!(self.sink.view(name), View::Text(_)) => self.fixed_zone(offset, Some(name))?,
+                    [Slot::Value(name, _)] if matches!(self.sink.view(name), View::Text(_) | View::Surrogates) => self.fixed_zone(offset, Some(name))?,
                     _ => return Err(wrong().into()),
                 }
             }
@@ -289,7 +315,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             (Known::Ip(ip), [Slot::Value(value, _)]) => {
                 self.budget.memory(cost::OBJECT)?;
                 match self.sink.view(value) {
-                    View::Text(text) if text.len() <= 64 => {
+                    View::Text(text) => {
+                        if !is_ip(ip, text) {
+                            return Err(ErrorKind::Invalid("IP address or network").into());
+                        }
                         self.budget.work(SLOW)?;
                         self.sink.known(KnownValue::IpText(ip, value))?
                     }
@@ -349,8 +378,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Value(state, inner)]) => {
                 return self.reconstruct(*class, *base, state.clone(), *inner, wrong);
             }
+            (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Pending(state)])
+                if matches!(self.pending[*state as usize], Pending::Tzinfo) =>
+            {
+                let none = self.sink.none()?;
+                return self.reconstruct(*class, *base, none, 0, wrong);
+            }
+            (Known::Tzinfo, []) => return self.push_pending(Pending::Tzinfo),
             (Known::Getattr, [Slot::Global(class), Slot::Value(name, _)]) => {
-                if self.known_of(*class) == Some(Known::ZoneInfo) && self.sink.view(name) == View::Text("_unpickle") {
+                if matches!(self.known_of(*class), Some(Known::ZoneInfo | Known::NamedZone)) && self.sink.view(name) == View::Text("_unpickle") {
                     return self.push_pending(Pending::ZoneUnpickle);
                 }
                 return Err(wrong().into());
@@ -373,19 +409,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         native: Option<u32>,
         global: u32,
         how: How,
-        args: Vec<Slot<S::Value>>,
+        args: Args<S::Value>,
         wrong: impl Fn() -> ErrorKind,
     ) -> Step<'a, S, Slot<S::Value>> {
         match (row.known, args.as_slice()) {
             (Known::Text, []) => {
                 let text = self.sink.text(Cow::Borrowed(""))?;
-                self.natively(native, text)
+                let made = self.natively(native, text)?;
+                self.push_made(global, row.known, how, made)
             }
             (Known::Text, [Slot::Value(text, _)]) => {
                 if !matches!(self.sink.view(text), View::Text(_) | View::Surrogates | View::Bytes(_)) {
                     return Err(wrong().into());
                 }
-                self.natively(native, text.clone())
+                let made = self.natively(native, text.clone())?;
+                self.push_made(global, row.known, how, made)
             }
             (Known::PytzUtc, []) => match native {
                 Some(index) => {
@@ -394,7 +432,29 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 None => Ok(Slot::Value(self.fixed_zone(0, None)?, 0)),
             },
-            (Known::Utc, _) => Ok(Slot::Value(self.fixed_zone(0, None)?, 0)),
+            (Known::Utc, _) => {
+                let utc = self.fixed_zone(0, None)?;
+                self.push_made(global, row.known, how, Slot::Value(utc, 0))
+            }
+            (Known::DateTimeFields, [fields @ .., zone, Slot::Value(_, _)]) if fields.len() == 7 => {
+                let fields = fields.to_vec();
+                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
+            }
+            (Known::DateTimeFields, [fields @ .., zone]) if fields.len() == 7 => {
+                let fields = fields.to_vec();
+                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
+            }
+            (Known::TimeFields, [fields @ .., zone]) if fields.len() == 4 => {
+                let clock = self.clock_fields(fields).ok_or_else(wrong)?;
+                let zone = self.zone_argument(std::slice::from_ref(zone))?;
+                Ok(Slot::Value(self.sink.known(KnownValue::Time(clock, zone.as_ref()))?, 0))
+            }
+            (Known::FileZone, [Slot::Global(class), names @ ..]) if self.known_of(*class) == Some(Known::FileZone) => {
+                let name = names.iter().find(|name| matches!(name, Slot::Value(name, _) if matches!(self.sink.view(name), View::Text(_))));
+                let Some(Slot::Value(name, _)) = name else { return Err(wrong().into()) };
+                let args = vec![name.clone()];
+                self.push_instance(global, Some(row.known), native, how, args, 1)
+            }
             (Known::PytzFixed, [Slot::Value(minutes, _), ..]) => {
                 let minutes = match self.sink.view(minutes) {
                     View::Int(minutes @ -1439..=1439) => minutes,
@@ -436,6 +496,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 if self.sink.view(kwargs) != View::Dict || self.sink.view(args) != View::Tuple || self.sink.len(args) > 4 {
                     return Err(wrong().into());
                 }
+                if self.sink.len(args) == 0 {
+                    let kwargs = kwargs.clone();
+                    return self.lazy_plural(&kwargs)?.ok_or_else(|| wrong().into());
+                }
                 let args = self.sink.items(args);
                 let text = match (gettext, args.as_slice()) {
                     (Gettext::Plain, [text]) | (Gettext::Context, [_, text]) => text,
@@ -448,6 +512,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     View::Text(_) | View::Surrogates | View::Bytes(_) => Ok(Slot::Value(text.clone(), 0)),
                     _ => Err(wrong().into()),
                 }
+            }
+            (Known::LazyNumber, [Slot::Global(function), Slot::Global(_), Slot::Value(_, _), Slot::Value(kwargs, _)])
+                if matches!(self.known_of(*function), Some(Known::Gettext(_))) =>
+            {
+                let kwargs = kwargs.clone();
+                self.lazy_plural(&kwargs)?.ok_or_else(|| wrong().into())
             }
             (Known::NumpyScalar, [Slot::Pending(dtype), Slot::Value(raw, _)]) => {
                 let (dtype, raw) = (*dtype as usize, raw.clone());
@@ -468,9 +538,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Ok(Slot::Value(dict.clone(), *inner))
             }
             (Known::PlainList, [Slot::Value(list, inner)]) if self.sink.view(list) == View::List => Ok(Slot::Value(list.clone(), *inner)),
-            (Known::PlainTuple, [Slot::Value(tuple, inner)]) if self.sink.view(tuple) == View::Tuple => Ok(Slot::Value(tuple.clone(), *inner)),
+            (Known::PlainTuple, [Slot::Value(tuple, inner)]) if self.sink.view(tuple) == View::Tuple => {
+                let made = Slot::Value(tuple.clone(), *inner);
+                self.push_made(global, row.known, how, made)
+            }
             (
                 Known::Uuid
+                | Known::MultiValueDict
                 | Known::MultiDict
                 | Known::PlainDict
                 | Known::PlainList
@@ -479,7 +553,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 | Known::MergeDict,
                 [],
             )
-            | (Known::OffsetZone | Known::LocalZone | Known::FileZone | Known::FileZonePart, _)
+            | (Known::OffsetZone | Known::LocalZone | Known::FileZone | Known::VariantZone | Known::Discarded, _)
             | (Known::NamedZone | Known::FixedZone | Known::Money | Known::Currency | Known::NumpyDtype, _) => {
                 let mut values = Vec::with_capacity(args.len());
                 let mut depth = 0;
@@ -528,9 +602,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(Known::Object | Known::Tzinfo) => None,
             Some(Known::Type(base)) => Some(base),
             Some(Known::Set) => Some(Factory::Set),
+            Some(Known::Bytes) => Some(Factory::Str),
             _ => return Err(wrong().into()),
         };
-        let args: Vec<_> = base.iter().map(|_| Slot::Value(state.clone(), depth)).collect();
+        let args: Args<_> = base.iter().map(|_| Slot::Value(state.clone(), depth)).collect();
         match self.globals[class as usize].target {
             Target::Known(row, native) => {
                 if row.uses & globals::NEW == 0 {
@@ -538,7 +613,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 match (row.known, base) {
                     // Their own state holds all of it, or it is the mapping itself.
-                    (Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::PairsDict, Some(Factory::Dict)) => {
+                    (Known::MultiValueDict | Known::MultiDict | Known::PlainDict | Known::SortedDict, Some(Factory::Dict)) => {
+                        if self.sink.view(&state) != View::Dict {
+                            return Err(wrong().into());
+                        }
                         let made = self.push_instance(class, Some(row.known), native, How::New, Vec::new(), depth)?;
                         if let Slot::Pending(pending) = made {
                             if let Pending::Instance(instance) = &mut self.pending[pending as usize] {
@@ -583,12 +661,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     // ---- arguments
 
     /// The bytes of a date or time: bytes, or text that stands for them.
-    fn raw(&self, value: &S::Value) -> Option<Vec<u8>> {
+    fn raw(&self, value: &S::Value) -> Option<Raw> {
         match self.sink.view(value) {
-            View::Bytes(bytes) if bytes.len() <= DATETIME_BYTES => Some(bytes.to_vec()),
+            View::Bytes(bytes) if bytes.len() <= DATETIME_BYTES => Some(bytes.into()),
             // A Python 2 str that happened to be UTF-8, or one that was decoded as latin1.
-            View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => Some(text.as_bytes().to_vec()),
-            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1(text),
+            View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => Some(text.as_bytes().into()),
+            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1(text).map(Raw::from),
             _ => None,
         }
     }
@@ -617,6 +695,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
         let invalid = ErrorKind::Invalid("Decimal");
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        let points = unsigned.bytes().filter(|byte| *byte == b'.').count();
+        if points < 2 && points < unsigned.len() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            return Ok(unsigned.len() - points);
+        }
         let lower = unsigned.to_ascii_lowercase();
         if lower == "inf" || lower == "infinity" {
             return Ok(0);
@@ -842,9 +924,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(None);
         }
         if let Some(extra) = extra {
-            if self.sink.view(extra) != View::Dict || self.sink.len(extra) > 2 {
+            if self.sink.view(extra) != View::Dict {
                 return Ok(None);
             }
+            self.budget.work(self.sink.len(extra))?;
             let entries = self.sink.entries(extra);
             let named = |key| matches!(self.sink.view(key), View::Text("tm_zone" | "tm_gmtoff"));
             if !entries.chunks_exact(2).all(|pair| named(&pair[0]) && plain(self.sink, &pair[1])) {
@@ -874,8 +957,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let invalid = ErrorKind::Invalid("state or arguments for this type");
         match known {
             Known::Uuid => self.uuid(state),
-            Known::MultiDict | Known::PairsDict => match state {
-                Some(state) => self.lists_of(state),
+            Known::MultiValueDict | Known::MultiDict | Known::PairsDict => match state {
+                Some(state) => self.lists_of(known, state),
                 None => self.empty_dict(),
             },
             Known::PlainDict | Known::SortedDict => self.empty_dict(),
@@ -903,8 +986,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Known::OffsetZone => self.offset_zone(args, state)?.ok_or_else(|| invalid.into()),
             Known::LocalZone => {
                 let Some(state) = state else { return Err(invalid.into()) };
-                let offset = self.under_any(state, &["_std_offset"])?.ok_or(invalid)?;
-                let dst = self.under_any(state, &["_dst_offset"])?.unwrap_or_else(|| offset.clone());
+                let offset = self.under_any(state, &["_std_offset", "STDOFFSET"])?.ok_or(invalid)?;
+                let dst = self.under_any(state, &["_dst_offset", "DSTOFFSET"])?.unwrap_or_else(|| offset.clone());
                 let (offset, dst) = (self.duration(&offset, 1_000_000)?, self.duration(&dst, 1_000_000)?);
                 if offset != dst {
                     return Err(ErrorKind::Invalid("tzlocal: its offset depends on the machine that wrote it").into());
@@ -926,7 +1009,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let key = self.sink.text(Cow::Owned(key))?;
                 self.zone_info(&key)
             }
-            Known::FileZonePart => self.sink.none(),
+            Known::Discarded => self.sink.none(),
+            Known::VariantZone => match args {
+                [_, offset, .., name] => {
+                    let offset = self.duration(offset, 1_000_000)?;
+                    self.fixed_zone(offset, Some(name))
+                }
+                _ => Err(invalid.into()),
+            },
             Known::NamedZone => match args {
                 [name, ..] => self.zone_info(&name.clone()),
                 [] => {
@@ -1003,6 +1093,54 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.fixed_zone(offset, name.as_ref()).map(Some)
     }
 
+    /// The text of a plural: its singular for the number one.
+    fn lazy_plural(&mut self, kwargs: &S::Value) -> Step<'a, S, Option<Slot<S::Value>>> {
+        let one = self.under(kwargs, "number")?.is_some_and(|number| self.sink.view(&number) == View::Int(1));
+        let text = self.under(kwargs, if one { "singular" } else { "plural" })?;
+        Ok(text.filter(|text| self.sink.is_text(text)).map(|text| Slot::Value(text, 0)))
+    }
+
+    /// Hour, minute, second and microsecond as integers.
+    fn clock_fields(&self, fields: &[Slot<S::Value>]) -> Option<Clock> {
+        let [hour, minute, second, microsecond] = fields else { return None };
+        let field = |slot: &Slot<S::Value>, bound: i64| match slot {
+            Slot::Value(value, _) => match self.sink.view(value) {
+                View::Int(value) if (0..=bound).contains(&value) => Some(value),
+                _ => None,
+            },
+            _ => None,
+        };
+        Some(Clock {
+            hour: field(hour, 23)? as u8,
+            minute: field(minute, 59)? as u8,
+            second: field(second, 59)? as u8,
+            microsecond: field(microsecond, 999_999)? as u32,
+            fold: false,
+        })
+    }
+
+    /// A datetime out of seven integers.
+    fn date_time_fields(&mut self, fields: &[Slot<S::Value>], zone: &[Slot<S::Value>]) -> Step<'a, S, Option<Slot<S::Value>>> {
+        let ints: Vec<i64> = fields
+            .iter()
+            .filter_map(|field| match field {
+                Slot::Value(value, _) => match self.sink.view(value) {
+                    View::Int(value) => Some(value),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        let (Some(clock), &[year @ 1..=9999, month @ 1..=12, day @ 1..=31, ..]) = (self.clock_fields(fields.get(3..).unwrap_or_default()), ints.as_slice())
+        else {
+            return Ok(None);
+        };
+        let year = (year as u16).to_be_bytes();
+        let day = split_date(&[year[0], year[1], month as u8, day as u8])?;
+        let zone = self.zone_argument(zone)?;
+        Ok(Some(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0)))
+    }
+
     /// A numpy scalar as a Python scalar.
     fn numpy_scalar(&mut self, dtype: usize, raw: &S::Value) -> Step<'a, S, Option<S::Value>> {
         let Pending::Instance(dtype) = &self.pending[dtype] else { return Ok(None) };
@@ -1049,6 +1187,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             ('f', &[a, b, c, d]) => self.sink.float(f32::from_le_bytes([a, b, c, d]).into())?,
             ('f', &[a, b, c, d, e, f, g, h]) => self.sink.float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
+            ('c', &[a, b, c, d, e, f, g, h]) if !big_endian => {
+                let (real, imaginary) = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
+                self.sink.known(KnownValue::Complex(real.into(), imaginary.into()))?
+            }
+            ('c', bytes) if !big_endian && size == 16 => {
+                let half = |start: usize| bytes[start..].first_chunk().map(|half| f64::from_le_bytes(*half));
+                match (half(0), half(8)) {
+                    (Some(real), Some(imaginary)) => self.sink.known(KnownValue::Complex(real, imaginary))?,
+                    _ => return Ok(None),
+                }
+            }
             ('S', bytes) => {
                 let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
                 let bytes = bytes[..end].to_vec();
@@ -1077,6 +1226,38 @@ fn deepen<V>(slot: Slot<V>, depth: u16) -> Slot<V> {
     match slot {
         Slot::Value(value, own) => Slot::Value(value, own.max(depth)),
         slot => slot,
+    }
+}
+
+/// Whether text is an address, with the length of its prefix for a network or an interface.
+fn is_ip(ip: Ip, text: &str) -> bool {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let (bits, int) = match ip {
+        Ip::V4Address | Ip::V4Network | Ip::V4Interface => match address.parse::<Ipv4Addr>() {
+            Ok(address) => (32, u128::from(u32::from(address)) << 96),
+            Err(_) => return false,
+        },
+        Ip::V6Address | Ip::V6Network | Ip::V6Interface => {
+            let (address, scope) = address.split_once('%').unwrap_or((address, "scope"));
+            match address.parse::<Ipv6Addr>() {
+                Ok(address) if !scope.is_empty() && scope.len() <= 64 && !scope.contains('%') => (128, u128::from(address)),
+                _ => return false,
+            }
+        }
+    };
+    let prefix = match prefix.map(str::parse) {
+        None => bits,
+        Some(Ok(prefix)) if prefix <= bits => prefix,
+        Some(_) => return false,
+    };
+    match ip {
+        Ip::V4Address | Ip::V6Address => !text.contains('/'),
+        Ip::V4Interface | Ip::V6Interface => true,
+        // No bit of the host may be set.
+        Ip::V4Network | Ip::V6Network => int.checked_shl(prefix).unwrap_or(0) == 0,
     }
 }
 

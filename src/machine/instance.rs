@@ -16,6 +16,8 @@ pub enum Pending<V> {
     Args { slots: Vec<Slot<V>>, made: Option<V> },
     /// `getattr(ZoneInfo, "_unpickle")`.
     ZoneUnpickle,
+    /// `tzinfo()`, the base of a zone that `copyreg._reconstructor` makes.
+    Tzinfo,
     /// A pytz zone: its name, and the variant's offset in seconds and abbreviation.
     Zone { name: V, offset: Option<i64>, abbreviation: Option<V>, made: Option<V> },
     /// An instance that waits for its state.
@@ -58,7 +60,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Whether it may stay as it is inside an argument tuple.
     pub(super) fn is_symbolic(&self, pending: u32) -> bool {
         match &self.pending[pending as usize] {
-            Pending::ZoneUnpickle | Pending::Zone { .. } => true,
+            Pending::ZoneUnpickle | Pending::Tzinfo | Pending::Zone { .. } => true,
             Pending::Instance(instance) => instance.known == Some(Known::NumpyDtype),
             Pending::Args { .. } => false,
         }
@@ -77,6 +79,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Pending::ZoneUnpickle => {
                 Err(ErrorKind::ForbiddenUse { name: "builtins.getattr".into(), reason: "its result is not called" }.into())
             }
+            Pending::Tzinfo => Err(ErrorKind::ForbiddenUse { name: "datetime.tzinfo".into(), reason: "not as a value" }.into()),
             Pending::Args { slots, .. } => {
                 let slots = slots.clone();
                 let mut values = Vec::with_capacity(slots.len());
@@ -101,12 +104,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Ok((value, 0))
             }
             Pending::Instance(instance) => {
-                let depth = instance.depth;
-                if let Some(made) = &instance.made {
-                    return Ok((made.clone(), depth));
+                let (depth, native) = (instance.depth, instance.native);
+                let mut value = match &instance.made {
+                    Some(made) if native.is_none() => return Ok((made.clone(), depth)),
+                    Some(made) => made.clone(),
+                    None => self.finish(pending)?,
+                };
+                if let Some(index) = native {
+                    value = self.sink.native(index, &[value])?;
                 }
-                let value = self.finish(pending)?;
                 if let Pending::Instance(instance) = &mut self.pending[pending] {
+                    instance.native = None;
                     instance.made = Some(value.clone());
                 }
                 Ok((value, depth))
@@ -156,11 +164,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if microseconds.abs() >= 86_400_000_000 {
             return Err(ErrorKind::Invalid("timezone: a day or more").into());
         }
-        let name = match name.map(|name| self.sink.view(name)) {
-            Some(View::Text(name)) => Some(name.to_owned()),
-            _ => None,
-        };
-        self.sink.known(KnownValue::Timezone(microseconds, name.as_deref()))
+        let name = name.filter(|name| matches!(self.sink.view(name), View::Text(_) | View::Surrogates));
+        self.sink.known(KnownValue::Timezone(microseconds, name))
     }
 
     /// Gives the instance right below `start`, if there is one, the container that content goes to.
@@ -173,7 +178,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let fits = match instance.known {
             None => true,
-            Some(Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::MergeDict | Known::PairsDict) => content == Content::Dict,
+            Some(Known::MultiValueDict | Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::MergeDict) => {
+                content == Content::Dict
+            }
             Some(Known::PlainList) => content == Content::List,
             Some(_) => false,
         };
@@ -263,11 +270,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 self.copy_entries(&state, &made)
             }
-            (Some(Known::MultiDict), Some(made)) => {
-                let lists = self.lists_of(&state)?;
+            (Some(known @ (Known::MultiValueDict | Known::MultiDict)), Some(made)) => {
+                let lists = self.lists_of(known, &state)?;
                 self.sink.clear(&made)?;
                 self.copy_entries(&lists, &made)
             }
+            (Some(Known::SortedDict), Some(made)) => self.reorder(&made, &state),
             (Some(_), Some(_)) => Ok(()),
             (_, None) => {
                 if let Pending::Instance(instance) = &mut self.pending[pending] {
@@ -283,15 +291,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let Pending::Instance(instance) = &mut self.pending[pending] else {
             return Err(ErrorKind::Internal("a pending entry changed".into()).into());
         };
-        let (known, native, how, global) = (instance.known, instance.native, instance.how, instance.global);
+        let (known, how, global) = (instance.known, instance.how, instance.global);
         let (args, state) = (std::mem::take(&mut instance.args), instance.state.clone());
-        let value = match known {
-            None => self.finish_plain(how, &args, state.as_ref())?,
-            Some(known) => self.finish_known(known, global, &args, state.as_ref())?,
-        };
-        match native {
-            Some(index) => self.sink.native(index, &[value]),
-            None => Ok(value),
+        match known {
+            None => self.finish_plain(how, &args, state.as_ref()),
+            Some(known) => self.finish_known(known, global, &args, state.as_ref()),
         }
     }
 
@@ -373,12 +377,40 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The dict of lists in the state of a MultiValueDict or MultiDict.
-    pub(super) fn lists_of(&mut self, state: &S::Value) -> Step<'a, S, S::Value> {
-        let lists = self.under(state, "_data")?.unwrap_or_else(|| state.clone());
+    pub(super) fn lists_of(&mut self, known: Known, state: &S::Value) -> Step<'a, S, S::Value> {
+        let lists = match known {
+            Known::MultiValueDict => self.under(state, "_data")?.unwrap_or_else(|| state.clone()),
+            _ => state.clone(),
+        };
         if !matches!(self.sink.view(&lists), View::Dict) {
             return Err(ErrorKind::Invalid("multi-value dict: its state is no dict").into());
         }
         Ok(lists)
+    }
+
+    /// Puts the entries of a SortedDict in the order of its `keyOrder`, if all its keys are text.
+    pub(super) fn reorder(&mut self, dict: &S::Value, state: &S::Value) -> Step<'a, S> {
+        let Some(order) = self.under(state, "keyOrder")?.filter(|order| self.sink.view(order) == View::List) else { return Ok(()) };
+        let size = self.sink.len(dict) + self.sink.len(&order);
+        self.budget.work(8 * size)?;
+        let key_text = |sink: &S, key: &S::Value| match sink.view(key) {
+            View::Text(text) => Some(text.to_owned()),
+            _ => None,
+        };
+        let mut left = std::collections::HashMap::new();
+        for pair in self.sink.entries(dict).chunks_exact(2) {
+            let Some(text) = key_text(self.sink, &pair[0]) else { return Ok(()) };
+            left.insert(text, [pair[0].clone(), pair[1].clone()]);
+        }
+        let mut ordered = Vec::with_capacity(2 * left.len());
+        for key in self.sink.items(&order) {
+            ordered.extend(key_text(self.sink, &key).and_then(|text| left.remove(&text)).into_iter().flatten());
+        }
+        if left.is_empty() {
+            self.sink.clear(dict)?;
+            self.sink.insert(dict, ordered.into_iter())?;
+        }
+        Ok(())
     }
 
     /// An integer that names a duration, or the duration itself, in microseconds.
@@ -388,6 +420,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Some((i64::from(days) * 86_400 + i64::from(seconds)) * 1_000_000 + i64::from(microseconds))
             }
             View::Int(count) => count.checked_mul(unit),
+            View::Float(count) if count.abs() < 1e6 => Some((count * unit as f64) as i64),
             _ => None,
         };
         microseconds.ok_or_else(|| ErrorKind::Invalid("zone: its offset").into())

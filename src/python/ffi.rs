@@ -21,6 +21,16 @@ fn done(py: Python<'_>, code: i32) -> PyResult<()> {
 /// `str` from UTF-8.
 #[inline]
 pub fn text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    if text.len() > 1 && text.is_ascii() {
+        // SAFETY: a new string of as many ASCII characters, seen by nobody else until it is returned;
+        // its characters are one byte each, and all of them are written.
+        unsafe {
+            let made = owned(py, ffi::PyUnicode_New(text.len() as isize, 127))?;
+            let target = ffi::PyUnicode_DATA(Bound::as_ptr(&made)).cast::<u8>();
+            std::ptr::copy_nonoverlapping(text.as_ptr(), target, text.len());
+            return Ok(made);
+        }
+    }
     // SAFETY: pointer and length are those of one slice, which is only read.
     unsafe { owned(py, ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize)) }
 }

@@ -32,9 +32,14 @@ pub struct PySink<'py, 'p> {
 type Object<'py> = Bound<'py, PyAny>;
 type Built<'py> = Made<Object<'py>, PyErr>;
 
+#[cold]
+fn failed(error: PyErr) -> Failure<PyErr> {
+    Failure::Sink(Box::new(error))
+}
+
 /// An exception of CPython's allocation or of the app's own code: it passes through unchanged.
 fn passed<T>(result: PyResult<T>) -> Made<T, PyErr> {
-    result.map_err(Failure::Sink)
+    result.map_err(failed)
 }
 
 impl<'py, 'p> PySink<'py, 'p> {
@@ -54,7 +59,7 @@ impl<'py, 'p> PySink<'py, 'p> {
     /// The result of a known constructor: an exception about the value is the pickle's fault.
     fn checked<T>(&self, result: PyResult<T>, what: &'static str) -> Made<T, PyErr> {
         result.map_err(|error| {
-            if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { Failure::Sink(error) }
+            if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { failed(error) }
         })
     }
 
@@ -65,7 +70,7 @@ impl<'py, 'p> PySink<'py, 'p> {
             if self.objects.is_empty() && error.is_instance_of::<PyTypeError>(self.py) {
                 ErrorKind::Unhashable.into()
             } else {
-                Failure::Sink(error)
+                failed(error)
             }
         })
     }
@@ -225,7 +230,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 let class = types.timezone.bind(py);
                 let made = match name {
                     None => class.call1((delta,)),
-                    Some(name) => class.call1((delta, passed(ffi::text(py, name))?)),
+                    Some(name) => class.call1((delta, name)),
                 };
                 self.checked(made, "timezone")
             }
@@ -422,8 +427,8 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if let Ok(dict) = container.cast::<PyDict>() {
             return dict.len();
         }
-        let types = self.types();
-        if self.class_is(&container.get_type(), &[&types.decimal, &types.fraction]) {
+        let (types, class) = (self.types(), container.get_type());
+        if self.class_is(&class, &[&types.decimal, &types.fraction]) {
             // Steps that its hash takes, by the size of what it holds.
             let parts = ["numerator", "denominator"].map(|part| container.getattr(part));
             let size = |object: &Object<'py>| object.call_method0("__sizeof__").and_then(|size| size.extract()).unwrap_or(0usize);
@@ -432,9 +437,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 _ => size(container),
             };
         }
-        container.len().unwrap_or(0)
+        // A range has a length of its own, and the app's objects may have any.
+        if self.is_own(container) || Types::is(&types.range, &class) { 0 } else { container.len().unwrap_or(0) }
     }
 
+    #[inline]
+    fn item(&self, tuple: &Object<'py>, index: usize) -> Option<Object<'py>> {
+        tuple.cast_exact::<PyTuple>().ok().and_then(|tuple| tuple.get_item(index).ok())
+    }
     fn items(&self, container: &Object<'py>) -> Vec<Object<'py>> {
         if let Ok(tuple) = container.cast_exact::<PyTuple>() {
             return tuple.iter().collect();

@@ -95,6 +95,9 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     fn len(&self, container: &NodeId) -> usize {
         self.values.len(container)
     }
+    fn item(&self, tuple: &NodeId, index: usize) -> Option<NodeId> {
+        self.values.item(tuple, index)
+    }
     fn items(&self, container: &NodeId) -> Vec<NodeId> {
         self.values.items(container)
     }

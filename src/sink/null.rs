@@ -87,6 +87,9 @@ impl<'a> Sink<'a> for NullSink {
     fn len(&self, (): &()) -> usize {
         0
     }
+    fn item(&self, (): &(), _: usize) -> Option<()> {
+        None
+    }
     fn items(&self, (): &()) -> Vec<()> {
         Vec::new()
     }

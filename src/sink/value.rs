@@ -57,7 +57,7 @@ pub enum Node<'a> {
     Time(Clock, Option<NodeId>),
     DateTime(Day, Clock, Option<NodeId>),
     TimeDelta { days: i32, seconds: i32, microseconds: i32 },
-    Timezone(i64, Option<Box<str>>),
+    Timezone(i64, Option<NodeId>),
     ZoneInfo(Box<str>),
     Decimal(Box<str>),
     Fraction(NodeId, NodeId),
@@ -195,7 +195,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::Time(clock, zone) => Node::Time(clock, zone.copied()),
             KnownValue::DateTime(day, clock, zone) => Node::DateTime(day, clock, zone.copied()),
             KnownValue::TimeDelta { days, seconds, microseconds } => Node::TimeDelta { days, seconds, microseconds },
-            KnownValue::Timezone(offset, name) => Node::Timezone(offset, name.map(Into::into)),
+            KnownValue::Timezone(offset, name) => Node::Timezone(offset, name.copied()),
             KnownValue::ZoneInfo(key) => Node::ZoneInfo(key.into()),
             KnownValue::Decimal(text) => Node::Decimal(self.text_of(*text)),
             KnownValue::Fraction(numerator, denominator) => Node::Fraction(*numerator, *denominator),
@@ -293,6 +293,12 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             Node::Dict(_, entries) => entries.len() / 2,
             Node::Decimal(digits) => digits.len(),
             _ => 0,
+        }
+    }
+    fn item(&self, tuple: &NodeId, index: usize) -> Option<NodeId> {
+        match self.node(*tuple) {
+            Node::Tuple(items) => items.get(index).copied(),
+            _ => None,
         }
     }
     fn items(&self, container: &NodeId) -> Vec<NodeId> {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from plainpickle import inspect
 from plainpickle.cli.source import read
-from plainpickle.cli.terminal import escaped_lines, escaped_name, escaped_text
+from plainpickle.cli.terminal import escaped_lines, escaped_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,12 +42,8 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """Clean, refused, malformed or unreadable; a damaged file that names code is refused."""
-        if self.report is None:
-            return "unreadable"
-        if not all(used.allowed for used in self.report.globals):
-            return "refused"
-        return self.report.verdict
+        """Clean, refused, malformed or unreadable."""
+        return self.report.verdict if self.report else "unreadable"
 
     @property
     def reason(self) -> str:
@@ -58,21 +54,16 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as JSON-ready data, the report's own keys included."""
-        found: dict[str, Any] = {"schema": SCHEMA, "file": self.file}
+        found: dict[str, Any] = {"schema": SCHEMA, "file": self.file, "verdict": self.verdict}
         if self.report is None:
-            found["error"] = {"kind": "unreadable", "message": self.unreadable}
-        else:
-            found.update(self.report.to_dict())
-        found["verdict"] = self.verdict
-        return found
+            return {**found, "error": {"kind": "unreadable", "message": self.unreadable}}
+        return {**found, **self.report.to_dict()}
 
     def summary(self) -> str:
         """Return the facts that follow the verdict on its line."""
         if self.report is None:
             return ""
-        protocol, size = self.report.protocol, self.report.size
-        facts = [f"protocol {protocol}"] if protocol is not None else []
-        facts.append(counted(size, "byte"))
+        facts = [f"protocol {self.report.protocol}", counted(self.report.size, "byte")]
         if self.report.trailing_bytes:
             facts.append(f"{self.report.trailing_bytes} after the end of the pickle")
         return ", ".join(facts)
@@ -85,7 +76,7 @@ class Finding:
             if len(used.offsets) > _OFFSETS_SHOWN:
                 offsets.append("...")
             status = "allowed" if used.allowed else "forbidden"
-            name = escaped_name(f"{used.module}.{used.name}")
+            name = escaped_text(f"{used.module}.{used.name}")
             found.append((status, name, counted(used.count, "time"), "at " + ", ".join(offsets)))
         return found
 

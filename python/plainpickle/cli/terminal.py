@@ -10,17 +10,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NAME_LENGTH = 128
-
-
-def escaped_name(name: str) -> str:
-    r"""Return a global's name as printable ASCII, cut to 128 characters.
-
-    Look-alike letters are escaped as well as control characters: `\u0441ollections.deque`.
-    """
-    shown = re.sub(r"[^ -~]", lambda match: _escape(match[0]), name[:_NAME_LENGTH])
-    return shown if len(name) <= _NAME_LENGTH else shown + "..."
-
 
 def escaped_text(text: str) -> str:
     r"""Return `text` with each character escaped that does not print or that stdout cannot encode.
