@@ -248,7 +248,15 @@ pub fn lookup(module: &str, name: &str) -> Option<&'static Row> {
             for &module in modules {
                 for &name in names {
                     // Once in the life of the process.
-                    table.insert((module, name), &*Box::leak(Box::new(Row { module, name, known, uses })));
+                    table.insert(
+                        (module, name),
+                        &*Box::leak(Box::new(Row {
+                            module,
+                            name,
+                            known,
+                            uses,
+                        })),
+                    );
                 }
             }
         }

@@ -133,8 +133,12 @@ impl Budget {
         check(size, limits.bytes, Limit::Bytes)?;
         Ok(Self {
             limits,
-            memory: limits.memory.saturating_add(size.saturating_mul(Limits::MEMORY_PER_BYTE)),
-            work: limits.work.saturating_add(size.saturating_mul(Limits::WORK_PER_BYTE)),
+            memory: limits
+                .memory
+                .saturating_add(size.saturating_mul(Limits::MEMORY_PER_BYTE)),
+            work: limits
+                .work
+                .saturating_add(size.saturating_mul(Limits::WORK_PER_BYTE)),
         })
     }
 
@@ -178,5 +182,9 @@ impl Budget {
 /// An error unless `found` is within `bound`.
 #[inline]
 pub fn check(found: u64, bound: u64, limit: Limit) -> Result<(), Error> {
-    if found <= bound { Ok(()) } else { Err(ErrorKind::Limit(limit).into()) }
+    if found <= bound {
+        Ok(())
+    } else {
+        Err(ErrorKind::Limit(limit).into())
+    }
 }

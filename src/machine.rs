@@ -43,7 +43,10 @@ pub struct Options<'o> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { strings: Strings::Context, fix_imports: true }
+        Self {
+            strings: Strings::Context,
+            fix_imports: true,
+        }
     }
 }
 
@@ -132,7 +135,11 @@ pub fn decode<'a, S: Sink<'a>>(
         walk: Vec::new(),
     };
     let value = machine.run()?;
-    Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
+    Ok(Decoded {
+        value,
+        size: machine.reader.position(),
+        protocol: machine.protocol,
+    })
 }
 
 struct Machine<'a, 'm, S: Sink<'a>> {
@@ -168,7 +175,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         loop {
             let offset = self.reader.position();
             self.offset = offset;
-            let byte = self.reader.opcode().map_err(|error| error.at(offset, None))?;
+            let byte = self
+                .reader
+                .opcode()
+                .map_err(|error| error.at(offset, None))?;
             self.sink.opcode(byte);
             match self.step(byte) {
                 Ok(None) => {}
@@ -255,9 +265,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::LIST => {
                 let start = self.pop_mark()?;
                 let depth = self.settle_from(start)?;
-                self.budget.memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
+                self.budget
+                    .memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
                 let depth = self.budget.depth(depth.saturating_add(1))?;
-                let value = self.sink.list(self.stack.drain(start..).map(Slot::into_value))?;
+                let value = self
+                    .sink
+                    .list(self.stack.drain(start..).map(Slot::into_value))?;
                 self.push_at(value, depth);
             }
             op::DICT => {
@@ -271,9 +284,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let start = self.pop_mark()?;
                 let depth = self.settle_from(start)?;
                 let depth = self.budget.depth(depth.saturating_add(1))?;
-                self.budget.memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
+                self.budget
+                    .memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
                 self.check_members(None, start)?;
-                let value = self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))?;
+                let value = self
+                    .sink
+                    .frozenset(self.stack.drain(start..).map(Slot::into_value))?;
                 self.push_at(value, depth);
             }
             op::APPEND => {
@@ -307,14 +323,25 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let name = self.pop()?;
                 let module = self.pop()?;
                 let slot = match (&module, &name) {
-                    (Slot::Value(module, _), Slot::Value(name, _)) => match (self.sink.view(module), self.sink.view(name)) {
-                        (View::Text(module), View::Text(name)) => {
-                            let (module, name) = (module.to_owned(), name.to_owned());
-                            self.global(&module, &name)?
+                    (Slot::Value(module, _), Slot::Value(name, _)) => {
+                        match (self.sink.view(module), self.sink.view(name)) {
+                            (View::Text(module), View::Text(name)) => {
+                                let (module, name) = (module.to_owned(), name.to_owned());
+                                self.global(&module, &name)?
+                            }
+                            (View::Opaque, _) => {
+                                return Err(ErrorKind::Misplaced(
+                                    "a name that this sink does not keep",
+                                )
+                                .into());
+                            }
+                            _ => {
+                                return Err(
+                                    ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()
+                                );
+                            }
                         }
-                        (View::Opaque, _) => return Err(ErrorKind::Misplaced("a name that this sink does not keep").into()),
-                        _ => return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
-                    },
+                    }
                     _ => return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
                 };
                 self.stack.push(slot);
@@ -401,7 +428,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let line = self.reader.line()?;
                 let value = match text::raw_unicode_escape(line)? {
                     text::Unescaped::Text(text) => self.sink.text(text)?,
-                    text::Unescaped::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
+                    text::Unescaped::Surrogates(raw) => {
+                        self.sink.text_surrogates(Cow::Owned(raw))?
+                    }
                 };
                 self.push(value);
             }
@@ -411,7 +440,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     b"00" => self.sink.bool(false)?,
                     b"01" => self.sink.bool(true)?,
                     // So does C pickle read whatever two characters give one of these.
-                    _ if line.len() == 2 && matches!(text::digits(line)?, "-0" | "+0" | "+1") => self.sink.bool(line == b"+1")?,
+                    _ if line.len() == 2 && matches!(text::digits(line)?, "-0" | "+0" | "+1") => {
+                        self.sink.bool(line == b"+1")?
+                    }
                     _ => self.int_text(text::digits(line)?)?,
                 };
                 self.push(value);
@@ -488,7 +519,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let line = self.reader.line()?;
                 let id = match std::str::from_utf8(line) {
                     Ok(text) if text.is_ascii() => self.sink.text(Cow::Borrowed(text))?,
-                    _ => return Err(ErrorKind::Invalid("persistent id: protocol 0 requires ASCII").into()),
+                    _ => {
+                        return Err(
+                            ErrorKind::Invalid("persistent id: protocol 0 requires ASCII").into(),
+                        );
+                    }
                 };
                 let value = self.sink.persistent(&id)?;
                 self.push(value);
@@ -536,7 +571,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// An error unless there are `count` items above the topmost mark.
     #[inline]
     fn underflow_below(&self, count: usize) -> Step<'a, S> {
-        if self.stack.len() < self.fence() + count { Err(ErrorKind::StackUnderflow.into()) } else { Ok(()) }
+        if self.stack.len() < self.fence() + count {
+            Err(ErrorKind::StackUnderflow.into())
+        } else {
+            Ok(())
+        }
     }
 
     #[inline]
@@ -544,7 +583,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if self.stack.len() <= self.fence() {
             return Err(ErrorKind::StackUnderflow.into());
         }
-        self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
+        self.stack
+            .pop()
+            .ok_or_else(|| ErrorKind::StackUnderflow.into())
     }
 
     #[inline]
@@ -582,7 +623,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline]
     fn get(&mut self, index: u64) -> Step<'a, S> {
-        match usize::try_from(index).ok().and_then(|index| self.memo.get(index)) {
+        match usize::try_from(index)
+            .ok()
+            .and_then(|index| self.memo.get(index))
+        {
             Some(Some(slot)) => {
                 self.stack.push(slot.clone());
                 Ok(())
@@ -638,10 +682,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     fn push_long(&mut self, raw: &[u8]) -> Step<'a, S> {
-        limits::check(raw.len() as u64 * 8, self.budget.limits().int_bits, Limit::IntBits)?;
+        limits::check(
+            raw.len() as u64 * 8,
+            self.budget.limits().int_bits,
+            Limit::IntBits,
+        )?;
         let value = match raw.len() {
             0..=8 => {
-                let fill = if raw.last().is_some_and(|&byte| byte >= 0x80) { 0xFF } else { 0 };
+                let fill = if raw.last().is_some_and(|&byte| byte >= 0x80) {
+                    0xFF
+                } else {
+                    0
+                };
                 let mut bytes = [fill; 8];
                 bytes[..raw.len()].copy_from_slice(raw);
                 self.sink.int(i64::from_le_bytes(bytes))?
@@ -656,7 +708,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match digits.parse() {
             Ok(value) => self.sink.int(value),
             Err(_) => {
-                limits::check(digits.len() as u64, self.budget.limits().int_digits, Limit::IntDigits)?;
+                limits::check(
+                    digits.len() as u64,
+                    self.budget.limits().int_digits,
+                    Limit::IntDigits,
+                )?;
                 // Conversion is quadratic in the digits.
                 self.budget.work(digits.len() * digits.len() / 256)?;
                 self.sink.int_text(digits)
@@ -673,7 +729,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// A tuple of the slots from `start` on; a pending one if a global or a zone is among them.
     fn tuple(&mut self, start: usize) -> Step<'a, S> {
-        self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
+        self.budget
+            .memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
         let mut depth = 0;
         let mut symbolic = false;
         for index in start..self.stack.len() {
@@ -696,7 +753,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(());
         }
         let depth = self.budget.depth(depth.saturating_add(1))?;
-        let value = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        let value = self
+            .sink
+            .tuple(self.stack.drain(start..).map(Slot::into_value))?;
         self.push_at(value, depth);
         Ok(())
     }
@@ -760,7 +819,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Err(ErrorKind::Misplaced("APPEND on what is no list").into()),
         }
         self.budget.memory(cost::ITEM * count)?;
-        self.sink.extend(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink
+            .extend(&target, self.stack.drain(start..).map(Slot::into_value))
     }
 
     /// SETITEM, SETITEMS, DICT: the keys and values above `start` go into what is right below it.
@@ -785,9 +845,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             View::Stub | View::Object => self.budget.work(40 * count)?,
             _ => return Err(ErrorKind::Misplaced("SETITEM on what is no dict").into()),
         }
-        let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
+        let table = if self.sink.len(&target) == 0 {
+            cost::DICT_TABLE
+        } else {
+            0
+        };
         self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
-        self.sink.insert(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink
+            .insert(&target, self.stack.drain(start..).map(Slot::into_value))
     }
 
     /// ADDITEMS: what is above `start` goes into the set right below it.
@@ -805,7 +870,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Err(ErrorKind::Misplaced("ADDITEMS on what is no set").into()),
         }
         self.budget.memory(cost::SET_ENTRY * count)?;
-        self.sink.add(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink
+            .add(&target, self.stack.drain(start..).map(Slot::into_value))
     }
 
     // ---- globals
@@ -821,29 +887,47 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Puts a name to the policy.
     fn global(&mut self, module: &str, name: &str) -> Step<'a, S, Slot<S::Value>> {
-        limits::check((module.len() + name.len()) as u64, self.budget.limits().name_bytes, Limit::NameBytes)?;
+        limits::check(
+            (module.len() + name.len()) as u64,
+            self.budget.limits().name_bytes,
+            Limit::NameBytes,
+        )?;
         self.budget.memory(cost::ENTRY)?;
         let fix_imports = self.options.fix_imports && self.protocol < 3;
         let found = self.policy.lookup(module, name, fix_imports);
         let known = matches!(found, Some(Target::Known(..)));
-        let escaped = if known { Box::default() } else { policy::escaped(module, name) };
+        let escaped = if known {
+            Box::default()
+        } else {
+            policy::escaped(module, name)
+        };
         let go_on = self.sink.global(module, name, self.offset, found.is_some());
         let target = match found {
             Some(target) => target,
             None if go_on => Target::Stub,
             None => {
                 let hint = policy::hint(module, name);
-                return Err(ErrorKind::ForbiddenGlobal { name: escaped, hint }.into());
+                return Err(ErrorKind::ForbiddenGlobal {
+                    name: escaped,
+                    hint,
+                }
+                .into());
             }
         };
-        self.globals.push(Global { target, name: escaped });
+        self.globals.push(Global {
+            target,
+            name: escaped,
+        });
         Ok(Slot::Global((self.globals.len() - 1) as u32))
     }
 
     /// The name of a global, for a message.
     fn global_name(&self, index: u32) -> Box<str> {
         match &self.globals[index as usize] {
-            Global { target: Target::Known(row, _), .. } => format!("{}.{}", row.module, row.name).into(),
+            Global {
+                target: Target::Known(row, _),
+                ..
+            } => format!("{}.{}", row.module, row.name).into(),
             Global { name, .. } => name.clone(),
         }
     }

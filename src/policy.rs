@@ -37,9 +37,12 @@ impl Policy {
 
     /// Lets a framework's own builder make what a row of the table stands for. False: no such row.
     pub fn native(&mut self, name: &str, index: u32) -> bool {
-        let row = name.match_indices('.').find_map(|(dot, _)| globals::lookup(&name[..dot], &name[dot + 1..]));
+        let row = name
+            .match_indices('.')
+            .find_map(|(dot, _)| globals::lookup(&name[..dot], &name[dot + 1..]));
         if let Some(row) = row {
-            self.own.insert(name.into(), Target::Known(row, Some(index)));
+            self.own
+                .insert(name.into(), Target::Known(row, Some(index)));
         }
         row.is_some()
     }
@@ -92,19 +95,79 @@ fn escape(characters: impl Iterator<Item = char>) -> Box<str> {
 /// Modules whose names hand code, or the process, to whoever calls them. Nothing is refused by this
 /// list: what is not allowed is refused. It only stops a policy from being made by mistake.
 const HANDS_OVER_CODE: &[&str] = &[
-    "_posixsubprocess", "_winapi", "asyncio", "bdb", "builtins", "__builtin__", "code", "codeop", "commands", "concurrent",
-    "copy_reg", "copyreg", "ctypes", "_ctypes", "dill", "cloudpickle", "functools", "gc", "importlib", "imp", "inspect",
-    "joblib", "marshal", "multiprocessing", "nt", "operator", "_operator", "os", "pdb", "pickle", "_pickle", "cPickle",
-    "pickletools", "pip", "pkgutil", "platform", "popen2", "posix", "posixpath", "profile", "cProfile", "pty", "pydoc",
-    "runpy", "shelve", "shutil", "signal", "site", "socket", "ssl", "subprocess", "sys", "threading", "_thread", "timeit",
-    "trace", "types", "venv", "weakref", "webbrowser", "yaml", "zipimport", "_codecs", "codecs",
+    "_posixsubprocess",
+    "_winapi",
+    "asyncio",
+    "bdb",
+    "builtins",
+    "__builtin__",
+    "code",
+    "codeop",
+    "commands",
+    "concurrent",
+    "copy_reg",
+    "copyreg",
+    "ctypes",
+    "_ctypes",
+    "dill",
+    "cloudpickle",
+    "functools",
+    "gc",
+    "importlib",
+    "imp",
+    "inspect",
+    "joblib",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "operator",
+    "_operator",
+    "os",
+    "pdb",
+    "pickle",
+    "_pickle",
+    "cPickle",
+    "pickletools",
+    "pip",
+    "pkgutil",
+    "platform",
+    "popen2",
+    "posix",
+    "posixpath",
+    "profile",
+    "cProfile",
+    "pty",
+    "pydoc",
+    "runpy",
+    "shelve",
+    "shutil",
+    "signal",
+    "site",
+    "socket",
+    "ssl",
+    "subprocess",
+    "sys",
+    "threading",
+    "_thread",
+    "timeit",
+    "trace",
+    "types",
+    "venv",
+    "weakref",
+    "webbrowser",
+    "yaml",
+    "zipimport",
+    "_codecs",
+    "codecs",
 ];
 
 /// Why a policy must not admit `name`, if so.
 pub fn refusal(name: &str) -> Option<&'static str> {
     let identifier = |part: &str| {
         let mut characters = part.chars();
-        characters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
+        characters
+            .next()
+            .is_some_and(|first| first == '_' || first.is_alphabetic())
             && characters.all(|character| character == '_' || character.is_alphanumeric())
     };
     if name.contains(['*', '?', '[']) {
@@ -114,7 +177,9 @@ pub fn refusal(name: &str) -> Option<&'static str> {
         return Some("not a full name such as \"shop.cart.Cart\"; prefixes are never allowed");
     }
     let module = name.split('.').next().unwrap_or_default();
-    HANDS_OVER_CODE.contains(&module).then_some("this module's names can run code of the attacker's choice")
+    HANDS_OVER_CODE
+        .contains(&module)
+        .then_some("this module's names can run code of the attacker's choice")
 }
 
 /// The line that would admit a name, for the end of a message, where admitting it is sane.
@@ -132,7 +197,10 @@ mod tests {
 
     #[test]
     fn a_name_in_a_message_is_escaped_and_cut() {
-        assert_eq!(&*escaped("os", "sys\x1b[31m\ntem"), "os.sys\\u{1b}[31m\\ntem");
+        assert_eq!(
+            &*escaped("os", "sys\x1b[31m\ntem"),
+            "os.sys\\u{1b}[31m\\ntem"
+        );
         assert_eq!(escaped("a", &"b".repeat(1000)).chars().count(), 129);
     }
 
@@ -140,7 +208,12 @@ mod tests {
     fn only_exact_names_are_known() {
         let policy = Policy::default();
         assert!(policy.lookup("decimal", "Decimal", true).is_some());
-        for (module, name) in [("decimal", "decimal"), ("decimal", "Decimal.x"), ("Decimal", "Decimal"), ("decimal.Decimal", "")] {
+        for (module, name) in [
+            ("decimal", "decimal"),
+            ("decimal", "Decimal.x"),
+            ("Decimal", "Decimal"),
+            ("decimal.Decimal", ""),
+        ] {
             assert!(policy.lookup(module, name, true).is_none());
         }
     }

@@ -65,15 +65,22 @@ fn safe_loads<'py>(
     let policy = policy.get();
     let limits = read_limits(limits)?;
     let data = readable(data, &limits, policy)?;
-    let buffers: Option<Bound<'py, PyIterator>> = buffers.filter(|buffers| !buffers.is_none()).map(|buffers| buffers.try_iter()).transpose()?;
+    let buffers: Option<Bound<'py, PyIterator>> = buffers
+        .filter(|buffers| !buffers.is_none())
+        .map(|buffers| buffers.try_iter())
+        .transpose()?;
     let strings = match encoding {
         None => Strings::Context,
         Some("bytes") => Strings::Bytes,
         Some(encoding) => Strings::Coded(encoding, errors),
     };
-    let options = Options { strings, fix_imports };
+    let options = Options {
+        strings,
+        fix_imports,
+    };
     let mut sink = PySink::new(py, policy, buffers, persistent_load);
-    let decoded = caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
+    let decoded =
+        caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
     match decoded {
         Ok(decoded) => Ok(decoded.value),
         Err(Failure::Sink(error)) => Err(*error),
@@ -89,7 +96,14 @@ fn inspect<'py>(
     data: &Bound<'py, PyAny>,
     policy: Option<&Bound<'py, PyAny>>,
     limits: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyAny>, u8, usize, usize, Option<Bound<'py, PyAny>>)> {
+) -> PyResult<(
+    Bound<'py, PyDict>,
+    Bound<'py, PyAny>,
+    u8,
+    usize,
+    usize,
+    Option<Bound<'py, PyAny>>,
+)> {
     let py = module.py();
     let policy = compiled(module, policy)?;
     let policy = policy.get();
@@ -98,7 +112,9 @@ fn inspect<'py>(
     let bytes = data.as_bytes();
     let (report, decoded) = py.detach(|| {
         let mut sink = GlobalsSink::default();
-        let decoded = caught(|| machine::decode(bytes, &mut sink, &policy.core, &limits, &Options::default()));
+        let decoded = caught(|| {
+            machine::decode(bytes, &mut sink, &policy.core, &limits, &Options::default())
+        });
         (sink.finish(), decoded.map_err(pickle_error))
     });
     let opcodes = PyDict::new(py);
@@ -108,7 +124,15 @@ fn inspect<'py>(
     let globals: Vec<_> = report
         .globals
         .iter()
-        .map(|found| (&*found.module, &*found.name, found.count, found.offsets.clone(), found.allowed))
+        .map(|found| {
+            (
+                &*found.module,
+                &*found.name,
+                found.count,
+                found.offsets.clone(),
+                found.allowed,
+            )
+        })
         .collect();
     let globals = globals.into_pyobject(py)?;
     let protocol = match bytes {
@@ -123,12 +147,27 @@ fn inspect<'py>(
     if let Some((found, offset)) = report.first_refused() {
         if error.as_ref().is_none_or(|error| offset <= error.offset()) {
             let name = format!("{}.{}", found.module, found.name).into();
-            let kind = ErrorKind::ForbiddenGlobal { name, hint: core_policy::hint(&found.module, &found.name) };
+            let kind = ErrorKind::ForbiddenGlobal {
+                name,
+                hint: core_policy::hint(&found.module, &found.name),
+            };
             error = Some(Error::from(kind).at(offset, bytes.get(offset).copied()));
         }
     }
-    let error = error.map(|error| errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any());
-    Ok((opcodes, globals, protocol, bytes.len(), bytes.len() - size, error))
+    let error = error.map(|error| {
+        errors::raised(py, policy, &error)
+            .into_value(py)
+            .into_bound(py)
+            .into_any()
+    });
+    Ok((
+        opcodes,
+        globals,
+        protocol,
+        bytes.len(),
+        bytes.len() - size,
+        error,
+    ))
 }
 
 /// Readable tagged JSON of a pickle; what the policy refuses is shown as an inert stub.
@@ -141,7 +180,8 @@ fn to_json<'py>(
     limits: Option<&Bound<'py, PyAny>>,
     indent: usize,
 ) -> PyResult<String> {
-    let finish = |values: &ValueSink<'_>, root, size| json::write(values, root, indent.min(8), size);
+    let finish =
+        |values: &ValueSink<'_>, root, size| json::write(values, root, indent.min(8), size);
     converted(module, data, policy, limits, ValueSink::lenient, finish)
 }
 
@@ -154,7 +194,14 @@ fn sanitize<'py>(
     policy: Option<&Bound<'py, PyAny>>,
     limits: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let raw = converted(module, data, policy, limits, ValueSink::default, plain::sanitize)?;
+    let raw = converted(
+        module,
+        data,
+        policy,
+        limits,
+        ValueSink::default,
+        plain::sanitize,
+    )?;
     PyBytes::new_with(module.py(), raw.len(), |target| {
         target.copy_from_slice(&raw);
         Ok(())
@@ -171,7 +218,16 @@ fn refusal(name: &str) -> Option<&'static str> {
 #[pyfunction]
 fn opcode_table() -> Vec<(u8, &'static str, u8, Vec<&'static str>, Vec<&'static str>)> {
     let rows = crate::opcode::OPCODES.iter();
-    rows.map(|row| (row.byte, row.name, row.protocol, row.before.to_vec(), row.after.to_vec())).collect()
+    rows.map(|row| {
+        (
+            row.byte,
+            row.name,
+            row.protocol,
+            row.before.to_vec(),
+            row.after.to_vec(),
+        )
+    })
+    .collect()
 }
 
 /// Decodes into a value tree and finishes it, all without the interpreter lock.
@@ -192,9 +248,20 @@ fn converted<'py, T: Send>(
     let made = py.detach(|| {
         caught(|| {
             let mut values: ValueSink<'_> = sink();
-            let decoded = machine::decode(bytes, &mut values, &policy.core, &limits, &Options::default())?;
-            let max_bytes = limits.output_bytes.saturating_add(Limits::OUTPUT_PER_BYTE.saturating_mul(bytes.len() as u64));
-            Ok::<_, Failure<Infallible>>(finish(&values, decoded.value, max_bytes).map_err(|error| error.at(decoded.size, None))?)
+            let decoded = machine::decode(
+                bytes,
+                &mut values,
+                &policy.core,
+                &limits,
+                &Options::default(),
+            )?;
+            let max_bytes = limits
+                .output_bytes
+                .saturating_add(Limits::OUTPUT_PER_BYTE.saturating_mul(bytes.len() as u64));
+            Ok::<_, Failure<Infallible>>(
+                finish(&values, decoded.value, max_bytes)
+                    .map_err(|error| error.at(decoded.size, None))?,
+            )
         })
     });
     made.map_err(|failure| errors::raised(py, policy, &pickle_error(failure)))
@@ -210,13 +277,19 @@ fn pickle_error(failure: Failure<Infallible>) -> Error {
 /// Runs `body`; a panic, which no `except Exception` would catch, becomes an error like any other.
 fn caught<T, E>(body: impl FnOnce() -> Result<T, Failure<E>>) -> Result<T, Failure<E>> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
         Err(ErrorKind::Internal(text.unwrap_or_default().into()).into())
     })
 }
 
 /// The policy's table: the caller's, or the module's own of profile `plain`, made at first use.
-fn compiled<'py>(module: &Bound<'py, PyModule>, policy: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, CompiledPolicy>> {
+fn compiled<'py>(
+    module: &Bound<'py, PyModule>,
+    policy: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, CompiledPolicy>> {
     let py = module.py();
     let compiled = match policy {
         Some(policy) => policy
@@ -225,7 +298,11 @@ fn compiled<'py>(module: &Bound<'py, PyModule>, policy: Option<&Bound<'py, PyAny
         None => match module.dict().get_item("_default")? {
             Some(compiled) => compiled,
             None => {
-                let compiled = py.import("plainpickle.policy")?.getattr("Policy")?.call0()?.getattr("_compiled")?;
+                let compiled = py
+                    .import("plainpickle.policy")?
+                    .getattr("Policy")?
+                    .call0()?
+                    .getattr("_compiled")?;
                 module.setattr("_default", &compiled)?;
                 compiled
             }
@@ -236,7 +313,9 @@ fn compiled<'py>(module: &Bound<'py, PyModule>, policy: Option<&Bound<'py, PyAny
 
 fn read_limits(limits: Option<&Bound<'_, PyAny>>) -> PyResult<Limits> {
     let mut read = Limits::default();
-    let Some(limits) = limits else { return Ok(read) };
+    let Some(limits) = limits else {
+        return Ok(read);
+    };
     let fields = [
         (Limit::Bytes, &mut read.bytes),
         (Limit::Memory, &mut read.memory),
@@ -259,7 +338,11 @@ fn read_limits(limits: Option<&Bound<'_, PyAny>>) -> PyResult<Limits> {
 }
 
 /// The bytes of a bytes-like object that is within the limit; anything but `bytes` is copied.
-fn readable<'py>(data: &Bound<'py, PyAny>, limits: &Limits, policy: &CompiledPolicy) -> PyResult<Bound<'py, PyBytes>> {
+fn readable<'py>(
+    data: &Bound<'py, PyAny>,
+    limits: &Limits,
+    policy: &CompiledPolicy,
+) -> PyResult<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
@@ -285,5 +368,7 @@ fn contiguous<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
 /// Whether an exception says that a value is wrong, and not that the process is in trouble.
 fn is_about_value(error: &PyErr, py: Python<'_>) -> bool {
     use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError};
-    error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py) && !error.is_instance_of::<PyRecursionError>(py)
+    error.is_instance_of::<PyException>(py)
+        && !error.is_instance_of::<PyMemoryError>(py)
+        && !error.is_instance_of::<PyRecursionError>(py)
 }

@@ -34,7 +34,11 @@ pub enum View<'v> {
     DefaultDict,
     Deque,
     Namespace,
-    TimeDelta { days: i32, seconds: i32, microseconds: i32 },
+    TimeDelta {
+        days: i32,
+        seconds: i32,
+        microseconds: i32,
+    },
     /// A tzinfo.
     Zone,
     Stub,
@@ -122,7 +126,11 @@ pub enum KnownValue<'v, V> {
     Time(Clock, Option<&'v V>),
     DateTime(Day, Clock, Option<&'v V>),
     /// Normalized as Python does it.
-    TimeDelta { days: i32, seconds: i32, microseconds: i32 },
+    TimeDelta {
+        days: i32,
+        seconds: i32,
+        microseconds: i32,
+    },
     /// An offset of less than a day, in microseconds, and its name.
     Timezone(i64, Option<&'v V>),
     /// A key made of plain path segments.
@@ -183,24 +191,50 @@ pub trait Sink<'a> {
     /// UTF-8 in which surrogates may stand alone. Not valid UTF-8: the sink says so.
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
     /// A Python 2 str under the caller's own encoding.
-    fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Made<Self::Value, Self::Error>;
+    fn text_coded(
+        &mut self,
+        raw: Cow<'a, [u8]>,
+        encoding: &str,
+        errors: &str,
+    ) -> Made<Self::Value, Self::Error>;
     fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
     fn bytearray(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
 
-    fn tuple<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
-    fn list<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
-    fn frozenset<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
+    fn tuple<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        items: I,
+    ) -> Made<Self::Value, Self::Error>;
+    fn list<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        items: I,
+    ) -> Made<Self::Value, Self::Error>;
+    fn frozenset<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        items: I,
+    ) -> Made<Self::Value, Self::Error>;
     fn set(&mut self) -> Made<Self::Value, Self::Error>;
     fn dict(&mut self) -> Made<Self::Value, Self::Error>;
     /// A known value type.
     fn known(&mut self, value: KnownValue<'_, Self::Value>) -> Made<Self::Value, Self::Error>;
 
     /// Appends to a list, a deque, a stub or an object.
-    fn extend<I: ExactSizeIterator<Item = Self::Value>>(&mut self, target: &Self::Value, items: I) -> Made<(), Self::Error>;
+    fn extend<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        target: &Self::Value,
+        items: I,
+    ) -> Made<(), Self::Error>;
     /// Sets keys of a dict of any kind, a stub or an object; keys and values alternate.
-    fn insert<I: ExactSizeIterator<Item = Self::Value>>(&mut self, target: &Self::Value, items: I) -> Made<(), Self::Error>;
+    fn insert<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        target: &Self::Value,
+        items: I,
+    ) -> Made<(), Self::Error>;
     /// Adds to a set, a stub or an object.
-    fn add<I: ExactSizeIterator<Item = Self::Value>>(&mut self, target: &Self::Value, items: I) -> Made<(), Self::Error>;
+    fn add<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        target: &Self::Value,
+        items: I,
+    ) -> Made<(), Self::Error>;
     /// Removes all keys of a dict.
     fn clear(&mut self, target: &Self::Value) -> Made<(), Self::Error>;
     /// Gives a namespace its attributes, or a stub or an object its state.
@@ -210,7 +244,10 @@ pub trait Sink<'a> {
     fn view<'v>(&'v self, value: &'v Self::Value) -> View<'v>;
     /// Text or bytes, whose hash nobody can choose: cheaper than a view.
     fn is_text(&self, value: &Self::Value) -> bool {
-        matches!(self.view(value), View::Text(_) | View::Surrogates | View::Bytes(_))
+        matches!(
+            self.view(value),
+            View::Text(_) | View::Surrogates | View::Bytes(_)
+        )
     }
     /// How many items or entries a container has; of a key, what its hash costs besides, in steps.
     fn len(&self, container: &Self::Value) -> usize;
@@ -232,7 +269,13 @@ pub trait Sink<'a> {
     /// The app's class or function of that number, as a value.
     fn registered(&mut self, index: u32) -> Made<Self::Value, Self::Error>;
     /// An instance by the app's class or function of that number.
-    fn construct(&mut self, index: u32, how: How, args: &Self::Value, kwargs: Option<&Self::Value>) -> Made<Self::Value, Self::Error>;
+    fn construct(
+        &mut self,
+        index: u32,
+        how: How,
+        args: &Self::Value,
+        kwargs: Option<&Self::Value>,
+    ) -> Made<Self::Value, Self::Error>;
     /// A framework's own value in place of a plain one, by the builder of that number.
     fn native(&mut self, index: u32, args: &[Self::Value]) -> Made<Self::Value, Self::Error>;
     /// What the caller's resolver gives for a persistent id.

@@ -29,8 +29,20 @@ enum Task<'t> {
 
 /// Writes the value `root` of at most `max_bytes` bytes; `indent` spaces a level, 0 for one line.
 /// A container inside itself is written as `{" cycle": levels up}`.
-pub fn write(values: &ValueSink<'_>, root: NodeId, indent: usize, max_bytes: u64) -> Result<String, Error> {
-    let mut writer = Writer { values, indent, level: 0, out: String::new(), tasks: vec![Task::Value(root)], open: HashMap::new() };
+pub fn write(
+    values: &ValueSink<'_>,
+    root: NodeId,
+    indent: usize,
+    max_bytes: u64,
+) -> Result<String, Error> {
+    let mut writer = Writer {
+        values,
+        indent,
+        level: 0,
+        out: String::new(),
+        tasks: vec![Task::Value(root)],
+        open: HashMap::new(),
+    };
     while let Some(task) = writer.tasks.pop() {
         writer.step(task)?;
         limits::check(writer.out.len() as u64, max_bytes, Limit::OutputBytes)?;
@@ -85,7 +97,8 @@ impl<'t> Writer<'t, '_> {
     fn newline(&mut self) {
         if self.indent > 0 {
             self.out.push('\n');
-            self.out.extend(std::iter::repeat_n(' ', self.indent * self.level));
+            self.out
+                .extend(std::iter::repeat_n(' ', self.indent * self.level));
         }
     }
 
@@ -110,7 +123,9 @@ impl<'t> Writer<'t, '_> {
             Node::None => self.out.push_str("null"),
             Node::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Node::Int(value) => write!(self.out, "{value}").unwrap_or_default(),
-            Node::BigInt(value) if value.bits() > PLAIN_BITS => self.tagged(r#"{" int":"#, &format!("{:#x}", value.as_ref()))?,
+            Node::BigInt(value) if value.bits() > PLAIN_BITS => {
+                self.tagged(r#"{" int":"#, &format!("{:#x}", value.as_ref()))?
+            }
             Node::BigInt(value) => write!(self.out, "{value}").unwrap_or_default(),
             Node::Float(value) if value.is_finite() => match serde_json::Number::from_f64(*value) {
                 Some(number) => write!(self.out, "{number}").unwrap_or_default(),
@@ -124,28 +139,46 @@ impl<'t> Writer<'t, '_> {
             Node::Decimal(text) => self.tagged(r#"{" decimal":"#, text)?,
             Node::Uuid(int) => self.tagged(r#"{" u":"#, &format!("{int:032x}"))?,
             Node::Date(day) => self.tagged(r#"{" date":"#, &iso_day(*day))?,
-            Node::TimeDelta { days, seconds, microseconds } => {
-                write!(self.out, r#"{{" timedelta":[{days},{seconds},{microseconds}]}}"#).unwrap_or_default();
+            Node::TimeDelta {
+                days,
+                seconds,
+                microseconds,
+            } => {
+                write!(
+                    self.out,
+                    r#"{{" timedelta":[{days},{seconds},{microseconds}]}}"#
+                )
+                .unwrap_or_default();
             }
             Node::ZoneInfo(key) => self.tagged(r#"{" zone":"#, key)?,
-            Node::Timezone(offset, None) => self.tagged(r#"{" timezone":"#, &iso_offset(*offset))?,
+            Node::Timezone(offset, None) => {
+                self.tagged(r#"{" timezone":"#, &iso_offset(*offset))?
+            }
             Node::Timezone(offset, Some(name)) => {
                 self.out.push_str(r#"{" timezone":["#);
                 self.text(&iso_offset(*offset))?;
                 self.out.push(',');
                 self.tasks.extend([Task::Raw("]}"), Task::Value(*name)]);
             }
-            Node::Time(clock, zone) => self.moment(r#"{" time":"#, &iso_clock(*clock), clock.fold, *zone)?,
+            Node::Time(clock, zone) => {
+                self.moment(r#"{" time":"#, &iso_clock(*clock), clock.fold, *zone)?
+            }
             Node::DateTime(day, clock, zone) => {
                 let text = format!("{}T{}", iso_day(*day), iso_clock(*clock));
                 self.moment(r#"{" datetime":"#, &text, clock.fold, *zone)?;
             }
             Node::IpInt(ip, int) => self.tagged(r#"{" ip":"#, &plain::ip_text(*ip, *int))?,
             Node::IpText(text) => self.tagged(r#"{" ip":"#, text)?,
-            Node::Path(kind, parts) => self.tagged(r#"{" path":"#, &plain::path_text(values, *kind, parts))?,
-            Node::Complex(real, imaginary) => self.tagged(r#"{" complex":"#, &format!("{real}{imaginary:+}j"))?,
+            Node::Path(kind, parts) => {
+                self.tagged(r#"{" path":"#, &plain::path_text(values, *kind, parts))?
+            }
+            Node::Complex(real, imaginary) => {
+                self.tagged(r#"{" complex":"#, &format!("{real}{imaginary:+}j"))?
+            }
             Node::Range(bounds) => self.wrapped(r#"{" range":"#, bounds.to_vec()),
-            Node::Fraction(numerator, denominator) => self.wrapped(r#"{" fraction":"#, vec![*numerator, *denominator]),
+            Node::Fraction(numerator, denominator) => {
+                self.wrapped(r#"{" fraction":"#, vec![*numerator, *denominator])
+            }
             Node::StructTime(fields) => self.inside(r#"{" struct_time":"#, *fields),
             Node::Array(code, items) => {
                 write!(self.out, r#"{{" array":["{code}","#).unwrap_or_default();
@@ -167,7 +200,9 @@ impl<'t> Writer<'t, '_> {
             Node::List(items) => self.items(items.clone()),
             Node::Tuple(items) => self.wrapped(r#"{" t":"#, items.to_vec()),
             Node::Set(items) => self.wrapped(r#"{" set":"#, plain::distinct(self.values, items)),
-            Node::FrozenSet(items) => self.wrapped(r#"{" frozenset":"#, plain::distinct(self.values, items)),
+            Node::FrozenSet(items) => {
+                self.wrapped(r#"{" frozenset":"#, plain::distinct(self.values, items))
+            }
             Node::Deque(items, None) => self.wrapped(r#"{" deque":"#, items.clone()),
             Node::Deque(items, Some(bound)) => {
                 write!(self.out, r#"{{" deque":[{bound},"#).unwrap_or_default();
@@ -203,14 +238,17 @@ impl<'t> Writer<'t, '_> {
                     // Opened by hand: the list has no node of its own.
                     self.tasks.push(Task::Close(']'));
                     self.push_separated(&stub.items);
-                    self.tasks.extend([Task::Open('['), Task::Key("items"), Task::Comma]);
+                    self.tasks
+                        .extend([Task::Open('['), Task::Key("items"), Task::Comma]);
                 }
                 for (key, part) in parts.into_iter().rev() {
                     if let Some(part) = part {
-                        self.tasks.extend([Task::Value(part), Task::Key(key), Task::Comma]);
+                        self.tasks
+                            .extend([Task::Value(part), Task::Key(key), Task::Comma]);
                     }
                 }
-                self.tasks.extend([Task::Text(&stub.name), Task::Key(" stub"), Task::Open('{')]);
+                self.tasks
+                    .extend([Task::Text(&stub.name), Task::Key(" stub"), Task::Open('{')]);
             }
             _ => self.out.push_str("null"),
         }
@@ -273,7 +311,13 @@ impl<'t> Writer<'t, '_> {
         }
         self.tasks.push(Task::Close(']'));
         for (index, (key, value)) in entries.iter().enumerate().rev() {
-            self.tasks.extend([Task::Raw("]"), Task::Value(*value), Task::Raw(","), Task::Value(*key), Task::Raw("[")]);
+            self.tasks.extend([
+                Task::Raw("]"),
+                Task::Value(*value),
+                Task::Raw(","),
+                Task::Value(*key),
+                Task::Raw("["),
+            ]);
             if index > 0 {
                 self.tasks.push(Task::Comma);
             }
@@ -293,10 +337,18 @@ impl<'t> Writer<'t, '_> {
     }
 
     /// A time or a datetime: text where text holds all of it, else a list with the zone and the fold.
-    fn moment(&mut self, tag: &'static str, text: &str, fold: bool, zone: Option<NodeId>) -> Result<(), Error> {
+    fn moment(
+        &mut self,
+        tag: &'static str,
+        text: &str,
+        fold: bool,
+        zone: Option<NodeId>,
+    ) -> Result<(), Error> {
         match zone.map(|zone| self.values.node(zone)) {
             None if !fold => return self.tagged(tag, text),
-            Some(Node::Timezone(offset, None)) if !fold => return self.tagged(tag, &format!("{text}{}", iso_offset(*offset))),
+            Some(Node::Timezone(offset, None)) if !fold => {
+                return self.tagged(tag, &format!("{text}{}", iso_offset(*offset)));
+            }
             _ => {}
         }
         self.out.push_str(tag);
@@ -329,7 +381,10 @@ pub(crate) fn iso_clock(clock: Clock) -> String {
 /// An offset in ISO form, from microseconds.
 pub(crate) fn iso_offset(microseconds: i64) -> String {
     let sign = if microseconds < 0 { '-' } else { '+' };
-    let (seconds, rest) = (microseconds.abs() / 1_000_000, microseconds.abs() % 1_000_000);
+    let (seconds, rest) = (
+        microseconds.abs() / 1_000_000,
+        microseconds.abs() % 1_000_000,
+    );
     let mut text = format!("{sign}{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
     if seconds % 60 > 0 || rest > 0 {
         write!(text, ":{:02}", seconds % 60).unwrap_or_default();

@@ -38,15 +38,23 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     ) -> Step<'a, S, Slot<S::Value>> {
         let global = match callable {
             Slot::Global(global) => global,
-            Slot::Pending(pending) if matches!(self.pending[pending as usize], Pending::ZoneUnpickle) => {
+            Slot::Pending(pending)
+                if matches!(self.pending[pending as usize], Pending::ZoneUnpickle) =>
+            {
                 let args = self.arguments(args)?;
                 return self.unpickle_zone(&args);
             }
-            Slot::Value(..) | Slot::Pending(_) => return Err(ErrorKind::Misplaced("a value as a callable").into()),
+            Slot::Value(..) | Slot::Pending(_) => {
+                return Err(ErrorKind::Misplaced("a value as a callable").into());
+            }
         };
         match self.globals[global as usize].target {
             Target::Known(row, native) => {
-                let needed = if how == How::Call { globals::CALL } else { globals::NEW };
+                let needed = if how == How::Call {
+                    globals::CALL
+                } else {
+                    globals::NEW
+                };
                 if row.uses & needed == 0 {
                     return self.forbidden_use(row, "not with this opcode");
                 }
@@ -70,8 +78,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// INST, OBJ: an instance of `class` with what is above `start` as arguments.
-    pub(super) fn instantiate(&mut self, class: Slot<S::Value>, start: usize) -> Step<'a, S, Slot<S::Value>> {
-        let Slot::Global(global) = class else { return Err(ErrorKind::Misplaced("a value as a class").into()) };
+    pub(super) fn instantiate(
+        &mut self,
+        class: Slot<S::Value>,
+        start: usize,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let Slot::Global(global) = class else {
+            return Err(ErrorKind::Misplaced("a value as a class").into());
+        };
         let target = match self.globals[global as usize].target {
             Target::Known(row, _) if row.known == Known::Discarded => {
                 self.settle_from(start)?;
@@ -82,9 +96,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             target => target,
         };
         let depth = self.settle_from(start)?;
-        let how = if start == self.stack.len() { How::New } else { How::Call };
-        self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
-        let args = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        let how = if start == self.stack.len() {
+            How::New
+        } else {
+            How::Call
+        };
+        self.budget
+            .memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
+        let args = self
+            .sink
+            .tuple(self.stack.drain(start..).map(Slot::into_value))?;
         self.own(target, global, how, args, None, depth)
     }
 
@@ -113,7 +134,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Ok(Slot::Value(made, depth))
             }
             Target::Stub | Target::Known(..) => {
-                let made = self.sink.stub(&self.globals[global as usize].name, Some(&args))?;
+                let made = self
+                    .sink
+                    .stub(&self.globals[global as usize].name, Some(&args))?;
                 Ok(Slot::Value(made, depth))
             }
         }
@@ -142,7 +165,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A value that is complete, and may be given a state of no meaning.
-    fn push_made(&mut self, global: u32, known: Known, how: How, made: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+    fn push_made(
+        &mut self,
+        global: u32,
+        known: Known,
+        how: How,
+        made: Slot<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
         let (value, depth) = self.settle(made)?;
         let slot = self.push_instance(global, Some(known), None, how, Vec::new(), depth)?;
         if let Slot::Pending(pending) = slot {
@@ -155,7 +184,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[cold]
     fn forbidden_use<T>(&self, row: &Row, reason: &'static str) -> Step<'a, S, T> {
-        Err(ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason }.into())
+        Err(ErrorKind::ForbiddenUse {
+            name: format!("{}.{}", row.module, row.name).into(),
+            reason,
+        }
+        .into())
     }
 
     /// The slots of an argument tuple.
@@ -164,7 +197,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Slot::Value(args, depth) if self.sink.view(&args) == View::Tuple => {
                 let count = self.sink.len(&args);
                 self.budget.work(count)?;
-                Ok((0..count).filter_map(|index| self.sink.item(&args, index)).map(|value| Slot::Value(value, depth)).collect())
+                Ok((0..count)
+                    .filter_map(|index| self.sink.item(&args, index))
+                    .map(|value| Slot::Value(value, depth))
+                    .collect())
             }
             Slot::Pending(pending) => match &self.pending[pending as usize] {
                 Pending::Args { slots, .. } => {
@@ -178,15 +214,26 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A row of the table, with its arguments.
-    fn known(&mut self, row: &'static Row, native: Option<u32>, global: u32, how: How, args: Args<S::Value>) -> Step<'a, S, Slot<S::Value>> {
-        let wrong = || ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason: "not with these arguments" };
+    fn known(
+        &mut self,
+        row: &'static Row,
+        native: Option<u32>,
+        global: u32,
+        how: How,
+        args: Args<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::ForbiddenUse {
+            name: format!("{}.{}", row.module, row.name).into(),
+            reason: "not with these arguments",
+        };
         let mut depth = 0;
         let value = match (row.known, args.as_slice()) {
             (Known::DateTime, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
                 let (day, clock) = split_datetime(&raw)?;
                 let zone = self.zone_argument(zone)?;
-                self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?
+                self.sink
+                    .known(KnownValue::DateTime(day, clock, zone.as_ref()))?
             }
             (Known::Date, [Slot::Value(raw, _)]) => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
@@ -198,11 +245,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let zone = self.zone_argument(zone)?;
                 self.sink.known(KnownValue::Time(clock, zone.as_ref()))?
             }
-            (Known::TimeDelta, [Slot::Value(days, _), Slot::Value(seconds, _), Slot::Value(microseconds, _)]) => {
-                match (self.sink.view(days), self.sink.view(seconds), self.sink.view(microseconds)) {
+            (
+                Known::TimeDelta,
+                [
+                    Slot::Value(days, _),
+                    Slot::Value(seconds, _),
+                    Slot::Value(microseconds, _),
+                ],
+            ) => {
+                match (
+                    self.sink.view(days),
+                    self.sink.view(seconds),
+                    self.sink.view(microseconds),
+                ) {
                     (View::Int(days), View::Int(seconds), View::Int(microseconds)) => {
-                        let (days, seconds, microseconds) = normal_timedelta(days, seconds, microseconds)?;
-                        self.sink.known(KnownValue::TimeDelta { days, seconds, microseconds })?
+                        let (days, seconds, microseconds) =
+                            normal_timedelta(days, seconds, microseconds)?;
+                        self.sink.known(KnownValue::TimeDelta {
+                            days,
+                            seconds,
+                            microseconds,
+                        })?
                     }
                     _ => return Err(wrong().into()),
                 }
@@ -214,12 +277,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let offset = self.duration(offset, 1)?;
                 match name {
                     [] => self.fixed_zone(offset, None)?,
-                    [Slot::Value(name, _)] if matches!(self.sink.view(name), View::Text(_) | View::Surrogates) => self.fixed_zone(offset, Some(name))?,
+                    [Slot::Value(name, _)]
+                        if matches!(self.sink.view(name), View::Text(_) | View::Surrogates) =>
+                    {
+                        self.fixed_zone(offset, Some(name))?
+                    }
                     _ => return Err(wrong().into()),
                 }
             }
             (Known::Decimal, [Slot::Value(text, _)]) => {
-                let View::Text(digits) = self.sink.view(text) else { return Err(wrong().into()) };
+                let View::Text(digits) = self.sink.view(text) else {
+                    return Err(wrong().into());
+                };
                 let digits = self.check_decimal(digits)?;
                 self.pay_digits(digits, false)?;
                 self.sink.known(KnownValue::Decimal(text))?
@@ -227,7 +296,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             (Known::Fraction, args) => self.fraction(args)?.ok_or_else(wrong)?,
             (Known::Complex, [Slot::Value(real, _), Slot::Value(imaginary, _)]) => {
                 match (self.sink.view(real), self.sink.view(imaginary)) {
-                    (View::Float(real), View::Float(imaginary)) => self.sink.known(KnownValue::Complex(real, imaginary))?,
+                    (View::Float(real), View::Float(imaginary)) => {
+                        self.sink.known(KnownValue::Complex(real, imaginary))?
+                    }
                     _ => return Err(wrong().into()),
                 }
             }
@@ -237,14 +308,25 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 if self.sink.view(encoding) != View::Text("latin1") {
                     return Err(wrong().into());
                 }
-                let View::Text(text) = self.sink.view(text) else { return Err(wrong().into()) };
+                let View::Text(text) = self.sink.view(text) else {
+                    return Err(wrong().into());
+                };
                 let bytes = latin1(text).ok_or(ErrorKind::Invalid("_codecs.encode: not latin1"))?;
                 self.budget.memory(bytes.len())?;
                 self.budget.work(bytes.len() / 16)?;
                 self.sink.bytes(Cow::Owned(bytes))?
             }
-            (Known::Range, [Slot::Value(start, _), Slot::Value(stop, _), Slot::Value(step, _)]) => {
-                let integers = [start, stop, step].iter().all(|bound| matches!(self.sink.view(bound), View::Int(_) | View::BigInt(_)));
+            (
+                Known::Range,
+                [
+                    Slot::Value(start, _),
+                    Slot::Value(stop, _),
+                    Slot::Value(step, _),
+                ],
+            ) => {
+                let integers = [start, stop, step]
+                    .iter()
+                    .all(|bound| matches!(self.sink.view(bound), View::Int(_) | View::BigInt(_)));
                 if !integers || self.sink.view(step) == View::Int(0) {
                     return Err(wrong().into());
                 }
@@ -282,8 +364,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     [] => None,
                     [Slot::Value(none, _)] if self.sink.view(none) == View::None => None,
                     [Slot::Global(factory)] => match self.globals[*factory as usize].target {
-                        Target::Known(Row { known: Known::Type(factory), .. }, _) => Some(*factory),
-                        Target::Known(Row { known: Known::Set, .. }, _) => Some(Factory::Set),
+                        Target::Known(
+                            Row {
+                                known: Known::Type(factory),
+                                ..
+                            },
+                            _,
+                        ) => Some(*factory),
+                        Target::Known(
+                            Row {
+                                known: Known::Set, ..
+                            },
+                            _,
+                        ) => Some(Factory::Set),
                         Target::Stub | Target::Plain => None,
                         _ => return Err(wrong().into()),
                     },
@@ -322,10 +415,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         self.budget.work(SLOW)?;
                         self.sink.known(KnownValue::IpText(ip, value))?
                     }
-                    View::Int(_) | View::BigInt(_) if matches!(ip, Ip::V4Address | Ip::V6Address) => {
+                    View::Int(_) | View::BigInt(_)
+                        if matches!(ip, Ip::V4Address | Ip::V6Address) =>
+                    {
                         self.budget.work(20)?;
-                        let bound = if ip == Ip::V4Address { u128::from(u32::MAX) } else { u128::MAX };
-                        let int = self.sink.u128(value).filter(|&int| int <= bound).ok_or_else(wrong)?;
+                        let bound = if ip == Ip::V4Address {
+                            u128::from(u32::MAX)
+                        } else {
+                            u128::MAX
+                        };
+                        let int = self
+                            .sink
+                            .u128(value)
+                            .filter(|&int| int <= bound)
+                            .ok_or_else(wrong)?;
                         self.sink.known(KnownValue::IpInt(ip, int))?
                     }
                     _ => return Err(wrong().into()),
@@ -361,7 +464,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.budget.work(size)?;
                 self.sink.known(KnownValue::ArrayItems(code, items))?
             }
-            (Known::ArrayReconstructor, [Slot::Global(class), Slot::Value(code, _), Slot::Value(format, _), Slot::Value(raw, _)]) => {
+            (
+                Known::ArrayReconstructor,
+                [
+                    Slot::Global(class),
+                    Slot::Value(code, _),
+                    Slot::Value(format, _),
+                    Slot::Value(raw, _),
+                ],
+            ) => {
                 let class = self.known_of(*class) == Some(Known::Array);
                 let code = self.type_code(code).filter(|_| class).ok_or_else(wrong)?;
                 match (self.sink.view(format), self.sink.view(raw)) {
@@ -370,34 +481,61 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         let size = bytes.len();
                         self.budget.memory(cost::OBJECT + 8 * size)?;
                         self.budget.work(size)?;
-                        self.sink.known(KnownValue::ArrayBytes(code, format as u8, raw))?
+                        self.sink
+                            .known(KnownValue::ArrayBytes(code, format as u8, raw))?
                     }
                     _ => return Err(wrong().into()),
                 }
             }
-            (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Value(state, inner)]) => {
+            (
+                Known::Reconstructor,
+                [
+                    Slot::Global(class),
+                    Slot::Global(base),
+                    Slot::Value(state, inner),
+                ],
+            ) => {
                 return self.reconstruct(*class, *base, state.clone(), *inner, wrong);
             }
-            (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Pending(state)])
-                if matches!(self.pending[*state as usize], Pending::Tzinfo) =>
-            {
+            (
+                Known::Reconstructor,
+                [
+                    Slot::Global(class),
+                    Slot::Global(base),
+                    Slot::Pending(state),
+                ],
+            ) if matches!(self.pending[*state as usize], Pending::Tzinfo) => {
                 let none = self.sink.none()?;
                 return self.reconstruct(*class, *base, none, 0, wrong);
             }
             (Known::Tzinfo, []) => return self.push_pending(Pending::Tzinfo),
             (Known::Getattr, [Slot::Global(class), Slot::Value(name, _)]) => {
-                if matches!(self.known_of(*class), Some(Known::ZoneInfo | Known::NamedZone)) && self.sink.view(name) == View::Text("_unpickle") {
+                if matches!(
+                    self.known_of(*class),
+                    Some(Known::ZoneInfo | Known::NamedZone)
+                ) && self.sink.view(name) == View::Text("_unpickle")
+                {
                     return self.push_pending(Pending::ZoneUnpickle);
                 }
                 return Err(wrong().into());
             }
             _ => return self.framework(row, native, global, how, args, wrong),
         };
-        let depth = if depth > 0 { self.budget.depth(depth)? } else { depth };
+        let depth = if depth > 0 {
+            self.budget.depth(depth)?
+        } else {
+            depth
+        };
         // A container counts as one level even while it is empty.
         let level = matches!(
             row.known,
-            Known::Set | Known::FrozenSet | Known::OrderedDict | Known::DefaultDict | Known::Counter | Known::Deque | Known::Namespace
+            Known::Set
+                | Known::FrozenSet
+                | Known::OrderedDict
+                | Known::DefaultDict
+                | Known::Counter
+                | Known::Deque
+                | Known::Namespace
         );
         Ok(Slot::Value(value, depth.max(level.into())))
     }
@@ -419,7 +557,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.push_made(global, row.known, how, made)
             }
             (Known::Text, [Slot::Value(text, _)]) => {
-                if !matches!(self.sink.view(text), View::Text(_) | View::Surrogates | View::Bytes(_)) {
+                if !matches!(
+                    self.sink.view(text),
+                    View::Text(_) | View::Surrogates | View::Bytes(_)
+                ) {
                     return Err(wrong().into());
                 }
                 let made = self.natively(native, text.clone())?;
@@ -436,22 +577,33 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let utc = self.fixed_zone(0, None)?;
                 self.push_made(global, row.known, how, Slot::Value(utc, 0))
             }
-            (Known::DateTimeFields, [fields @ .., zone, Slot::Value(_, _)]) if fields.len() == 7 => {
+            (Known::DateTimeFields, [fields @ .., zone, Slot::Value(_, _)])
+                if fields.len() == 7 =>
+            {
                 let fields = fields.to_vec();
-                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
+                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?
+                    .ok_or_else(|| wrong().into())
             }
             (Known::DateTimeFields, [fields @ .., zone]) if fields.len() == 7 => {
                 let fields = fields.to_vec();
-                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
+                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?
+                    .ok_or_else(|| wrong().into())
             }
             (Known::TimeFields, [fields @ .., zone]) if fields.len() == 4 => {
                 let clock = self.clock_fields(fields).ok_or_else(wrong)?;
                 let zone = self.zone_argument(std::slice::from_ref(zone))?;
-                Ok(Slot::Value(self.sink.known(KnownValue::Time(clock, zone.as_ref()))?, 0))
+                Ok(Slot::Value(
+                    self.sink.known(KnownValue::Time(clock, zone.as_ref()))?,
+                    0,
+                ))
             }
-            (Known::FileZone, [Slot::Global(class), names @ ..]) if self.known_of(*class) == Some(Known::FileZone) => {
+            (Known::FileZone, [Slot::Global(class), names @ ..])
+                if self.known_of(*class) == Some(Known::FileZone) =>
+            {
                 let name = names.iter().find(|name| matches!(name, Slot::Value(name, _) if matches!(self.sink.view(name), View::Text(_))));
-                let Some(Slot::Value(name, _)) = name else { return Err(wrong().into()) };
+                let Some(Slot::Value(name, _)) = name else {
+                    return Err(wrong().into());
+                };
                 let args = vec![name.clone()];
                 self.push_instance(global, Some(row.known), native, how, args, 1)
             }
@@ -474,11 +626,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 let (offset, abbreviation) = match variant {
                     [] => (None, None),
-                    [Slot::Value(offset, _), Slot::Value(dst, _), Slot::Value(abbreviation, _)] => {
-                        match (self.sink.view(offset), self.sink.view(dst), self.sink.view(abbreviation)) {
-                            (View::Int(offset @ -86_399..=86_399), View::Int(-86_399..=86_399), View::Text(_)) => {
-                                (Some(offset), Some(abbreviation.clone()))
-                            }
+                    [
+                        Slot::Value(offset, _),
+                        Slot::Value(dst, _),
+                        Slot::Value(abbreviation, _),
+                    ] => {
+                        match (
+                            self.sink.view(offset),
+                            self.sink.view(dst),
+                            self.sink.view(abbreviation),
+                        ) {
+                            (
+                                View::Int(offset @ -86_399..=86_399),
+                                View::Int(-86_399..=86_399),
+                                View::Text(_),
+                            ) => (Some(offset), Some(abbreviation.clone())),
                             _ => return Err(wrong().into()),
                         }
                     }
@@ -489,11 +651,29 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let args: Vec<_> = args.into_iter().map(Slot::into_value).collect();
                     return Ok(Slot::Value(self.sink.native(index, &args)?, 0));
                 }
-                self.push_pending(Pending::Zone { name: name.clone(), offset, abbreviation, made: None })
+                self.push_pending(Pending::Zone {
+                    name: name.clone(),
+                    offset,
+                    abbreviation,
+                    made: None,
+                })
             }
-            (Known::LazyText, [Slot::Global(function), Slot::Value(args, _), Slot::Value(kwargs, _), ..]) => {
-                let Some(Known::Gettext(gettext)) = self.known_of(*function) else { return Err(wrong().into()) };
-                if self.sink.view(kwargs) != View::Dict || self.sink.view(args) != View::Tuple || self.sink.len(args) > 4 {
+            (
+                Known::LazyText,
+                [
+                    Slot::Global(function),
+                    Slot::Value(args, _),
+                    Slot::Value(kwargs, _),
+                    ..,
+                ],
+            ) => {
+                let Some(Known::Gettext(gettext)) = self.known_of(*function) else {
+                    return Err(wrong().into());
+                };
+                if self.sink.view(kwargs) != View::Dict
+                    || self.sink.view(args) != View::Tuple
+                    || self.sink.len(args) > 4
+                {
                     return Err(wrong().into());
                 }
                 if self.sink.len(args) == 0 {
@@ -503,19 +683,32 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let args = self.sink.items(args);
                 let text = match (gettext, args.as_slice()) {
                     (Gettext::Plain, [text]) | (Gettext::Context, [_, text]) => text,
-                    (Gettext::Plural, [one, many, number]) | (Gettext::ContextPlural, [_, one, many, number]) => {
-                        if self.sink.view(number) == View::Int(1) { one } else { many }
+                    (Gettext::Plural, [one, many, number])
+                    | (Gettext::ContextPlural, [_, one, many, number]) => {
+                        if self.sink.view(number) == View::Int(1) {
+                            one
+                        } else {
+                            many
+                        }
                     }
                     _ => return Err(wrong().into()),
                 };
                 match self.sink.view(text) {
-                    View::Text(_) | View::Surrogates | View::Bytes(_) => Ok(Slot::Value(text.clone(), 0)),
+                    View::Text(_) | View::Surrogates | View::Bytes(_) => {
+                        Ok(Slot::Value(text.clone(), 0))
+                    }
                     _ => Err(wrong().into()),
                 }
             }
-            (Known::LazyNumber, [Slot::Global(function), Slot::Global(_), Slot::Value(_, _), Slot::Value(kwargs, _)])
-                if matches!(self.known_of(*function), Some(Known::Gettext(_))) =>
-            {
+            (
+                Known::LazyNumber,
+                [
+                    Slot::Global(function),
+                    Slot::Global(_),
+                    Slot::Value(_, _),
+                    Slot::Value(kwargs, _),
+                ],
+            ) if matches!(self.known_of(*function), Some(Known::Gettext(_))) => {
                 let kwargs = kwargs.clone();
                 self.lazy_plural(&kwargs)?.ok_or_else(|| wrong().into())
             }
@@ -524,21 +717,32 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let value = self.numpy_scalar(dtype, &raw)?.ok_or_else(wrong)?;
                 Ok(Slot::Value(value, 0))
             }
-            (Known::PairsDict | Known::MultiDict, [Slot::Value(pairs, inner)]) if self.sink.view(pairs) == View::List => {
+            (Known::PairsDict | Known::MultiDict, [Slot::Value(pairs, inner)])
+                if self.sink.view(pairs) == View::List =>
+            {
                 let (pairs, depth) = (pairs.clone(), *inner);
                 let lists = self.lists_of_pairs(&pairs)?;
                 self.natively(native, lists).map(|slot| deepen(slot, depth))
             }
-            (Known::CombinedDict, [Slot::Value(dicts, inner)]) if self.sink.view(dicts) == View::List => {
+            (Known::CombinedDict, [Slot::Value(dicts, inner)])
+                if self.sink.view(dicts) == View::List =>
+            {
                 let (dicts, depth) = (dicts.clone(), *inner);
                 let lists = self.combined(&dicts)?;
                 self.natively(native, lists).map(|slot| deepen(slot, depth))
             }
-            (Known::PlainDict | Known::MultiDict | Known::SortedDict, [Slot::Value(dict, inner)]) if self.sink.view(dict) == View::Dict => {
-                Ok(Slot::Value(dict.clone(), *inner))
+            (
+                Known::PlainDict | Known::MultiDict | Known::SortedDict,
+                [Slot::Value(dict, inner)],
+            ) if self.sink.view(dict) == View::Dict => Ok(Slot::Value(dict.clone(), *inner)),
+            (Known::PlainList, [Slot::Value(list, inner)])
+                if self.sink.view(list) == View::List =>
+            {
+                Ok(Slot::Value(list.clone(), *inner))
             }
-            (Known::PlainList, [Slot::Value(list, inner)]) if self.sink.view(list) == View::List => Ok(Slot::Value(list.clone(), *inner)),
-            (Known::PlainTuple, [Slot::Value(tuple, inner)]) if self.sink.view(tuple) == View::Tuple => {
+            (Known::PlainTuple, [Slot::Value(tuple, inner)])
+                if self.sink.view(tuple) == View::Tuple =>
+            {
                 let made = Slot::Value(tuple.clone(), *inner);
                 self.push_made(global, row.known, how, made)
             }
@@ -553,8 +757,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 | Known::MergeDict,
                 [],
             )
-            | (Known::OffsetZone | Known::LocalZone | Known::FileZone | Known::VariantZone | Known::Discarded, _)
-            | (Known::NamedZone | Known::FixedZone | Known::Money | Known::Currency | Known::NumpyDtype, _) => {
+            | (
+                Known::OffsetZone
+                | Known::LocalZone
+                | Known::FileZone
+                | Known::VariantZone
+                | Known::Discarded,
+                _,
+            )
+            | (
+                Known::NamedZone
+                | Known::FixedZone
+                | Known::Money
+                | Known::Currency
+                | Known::NumpyDtype,
+                _,
+            ) => {
                 let mut values = Vec::with_capacity(args.len());
                 let mut depth = 0;
                 for arg in args {
@@ -605,7 +823,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(Known::Bytes) => Some(Factory::Str),
             _ => return Err(wrong().into()),
         };
-        let args: Args<_> = base.iter().map(|_| Slot::Value(state.clone(), depth)).collect();
+        let args: Args<_> = base
+            .iter()
+            .map(|_| Slot::Value(state.clone(), depth))
+            .collect();
         match self.globals[class as usize].target {
             Target::Known(row, native) => {
                 if row.uses & globals::NEW == 0 {
@@ -613,13 +834,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 match (row.known, base) {
                     // Their own state holds all of it, or it is the mapping itself.
-                    (Known::MultiValueDict | Known::MultiDict | Known::PlainDict | Known::SortedDict, Some(Factory::Dict)) => {
+                    (
+                        Known::MultiValueDict
+                        | Known::MultiDict
+                        | Known::PlainDict
+                        | Known::SortedDict,
+                        Some(Factory::Dict),
+                    ) => {
                         if self.sink.view(&state) != View::Dict {
                             return Err(wrong().into());
                         }
-                        let made = self.push_instance(class, Some(row.known), native, How::New, Vec::new(), depth)?;
+                        let made = self.push_instance(
+                            class,
+                            Some(row.known),
+                            native,
+                            How::New,
+                            Vec::new(),
+                            depth,
+                        )?;
                         if let Slot::Pending(pending) = made {
-                            if let Pending::Instance(instance) = &mut self.pending[pending as usize] {
+                            if let Pending::Instance(instance) = &mut self.pending[pending as usize]
+                            {
                                 instance.made = Some(state);
                             }
                         }
@@ -631,7 +866,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Target::Plain => {
                 let args = args.into_iter().map(Slot::into_value).collect();
                 let made = self.push_instance(class, None, None, How::New, args, depth)?;
-                if let (Slot::Pending(pending), Some(Factory::List | Factory::Dict | Factory::Set)) = (&made, base) {
+                if let (
+                    Slot::Pending(pending),
+                    Some(Factory::List | Factory::Dict | Factory::Set),
+                ) = (&made, base)
+                {
                     if let Pending::Instance(instance) = &mut self.pending[*pending as usize] {
                         instance.made = Some(state);
                         instance.container = true;
@@ -650,7 +889,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// `ZoneInfo._unpickle(key, from_cache)`.
     fn unpickle_zone(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Slot<S::Value>> {
         match args {
-            [Slot::Value(key, _), Slot::Value(cached, _)] if matches!(self.sink.view(cached), View::Int(0 | 1) | View::Bool(_)) => {
+            [Slot::Value(key, _), Slot::Value(cached, _)]
+                if matches!(self.sink.view(cached), View::Int(0 | 1) | View::Bool(_)) =>
+            {
                 let key = key.clone();
                 Ok(Slot::Value(self.zone_info(&key)?, 0))
             }
@@ -665,7 +906,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match self.sink.view(value) {
             View::Bytes(bytes) if bytes.len() <= DATETIME_BYTES => Some(bytes.into()),
             // A Python 2 str that happened to be UTF-8, or one that was decoded as latin1.
-            View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => Some(text.as_bytes().into()),
+            View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => {
+                Some(text.as_bytes().into())
+            }
             View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1(text).map(Raw::from),
             _ => None,
         }
@@ -675,7 +918,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn zone_argument(&mut self, zone: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
         let zone = match zone {
             [Slot::Pending(pending)] => match &self.pending[*pending as usize] {
-                Pending::Zone { offset: Some(seconds), abbreviation, .. } => {
+                Pending::Zone {
+                    offset: Some(seconds),
+                    abbreviation,
+                    ..
+                } => {
                     let (microseconds, abbreviation) = (seconds * 1_000_000, abbreviation.clone());
                     self.fixed_zone(microseconds, abbreviation.as_ref())?
                 }
@@ -696,15 +943,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let invalid = ErrorKind::Invalid("Decimal");
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let points = unsigned.bytes().filter(|byte| *byte == b'.').count();
-        if points < 2 && points < unsigned.len() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        if points < 2
+            && points < unsigned.len()
+            && unsigned
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        {
             return Ok(unsigned.len() - points);
         }
         let lower = unsigned.to_ascii_lowercase();
         if lower == "inf" || lower == "infinity" {
             return Ok(0);
         }
-        if let Some(payload) = lower.strip_prefix("snan").or_else(|| lower.strip_prefix("nan")) {
-            return if payload.bytes().all(|byte| byte.is_ascii_digit()) { Ok(payload.len()) } else { Err(invalid.into()) };
+        if let Some(payload) = lower
+            .strip_prefix("snan")
+            .or_else(|| lower.strip_prefix("nan"))
+        {
+            return if payload.bytes().all(|byte| byte.is_ascii_digit()) {
+                Ok(payload.len())
+            } else {
+                Err(invalid.into())
+            };
         }
         let (number, exponent) = match lower.split_once('e') {
             Some((number, exponent)) => (number, Some(exponent)),
@@ -712,12 +971,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
         let digits = whole.len() + part.len();
-        if digits == 0 || !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) {
+        if digits == 0
+            || !whole
+                .bytes()
+                .chain(part.bytes())
+                .all(|byte| byte.is_ascii_digit())
+        {
             return Err(invalid.into());
         }
         if let Some(exponent) = exponent {
             let value: i64 = exponent.parse().map_err(|_| invalid)?;
-            limits::check(value.unsigned_abs(), self.budget.limits().decimal_exponent, Limit::DecimalExponent)?;
+            limits::check(
+                value.unsigned_abs(),
+                self.budget.limits().decimal_exponent,
+                Limit::DecimalExponent,
+            )?;
         }
         Ok(digits)
     }
@@ -725,7 +993,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn fraction(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
         let (numerator, denominator) = match args {
             [Slot::Value(text, _)] => {
-                let View::Text(text) = self.sink.view(text) else { return Ok(None) };
+                let View::Text(text) = self.sink.view(text) else {
+                    return Ok(None);
+                };
                 self.pay_digits(text.len(), true)?;
                 let View::Text(text) = self.sink.view(match &args[0] {
                     Slot::Value(text, _) => text,
@@ -744,7 +1014,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     View::BigInt(bits) => Some(bits as usize * 3 / 10),
                     _ => None,
                 };
-                let (Some(upper), Some(lower)) = (digits(numerator), digits(denominator)) else { return Ok(None) };
+                let (Some(upper), Some(lower)) = (digits(numerator), digits(denominator)) else {
+                    return Ok(None);
+                };
                 self.pay_digits(upper + lower, true)?;
                 (numerator.clone(), denominator.clone())
             }
@@ -754,7 +1026,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Err(ErrorKind::Invalid("Fraction: its denominator is zero").into());
         }
         self.budget.work(SLOW / 8)?;
-        self.sink.known(KnownValue::Fraction(&numerator, &denominator)).map(Some)
+        self.sink
+            .known(KnownValue::Fraction(&numerator, &denominator))
+            .map(Some)
     }
 
     fn bytearray(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
@@ -767,14 +1041,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 _ => return Ok(None),
             },
-            [Slot::Value(text, _), Slot::Value(encoding, _)] => match (self.sink.view(text), self.sink.view(encoding)) {
-                (View::Text(text), View::Text("latin-1")) => {
-                    self.budget.memory(text.len())?;
-                    self.budget.work(text.len() / 16)?;
-                    latin1(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
+            [Slot::Value(text, _), Slot::Value(encoding, _)] => {
+                match (self.sink.view(text), self.sink.view(encoding)) {
+                    (View::Text(text), View::Text("latin-1")) => {
+                        self.budget.memory(text.len())?;
+                        self.budget.work(text.len() / 16)?;
+                        latin1(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
+                    }
+                    _ => return Ok(None),
                 }
-                _ => return Ok(None),
-            },
+            }
             _ => return Ok(None),
         };
         self.budget.memory(cost::LIST)?;
@@ -788,15 +1064,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.work(size)?;
         self.budget.memory(cost::SET + cost::SET_ENTRY * size)?;
         let start = self.stack.len();
-        self.stack.extend(self.sink.items(list).into_iter().map(|item| Slot::Value(item, 0)));
+        self.stack.extend(
+            self.sink
+                .items(list)
+                .into_iter()
+                .map(|item| Slot::Value(item, 0)),
+        );
         if set {
             let made = self.sink.set()?;
             self.check_members(Some(&made), start)?;
-            self.sink.add(&made, self.stack.drain(start..).map(Slot::into_value))?;
+            self.sink
+                .add(&made, self.stack.drain(start..).map(Slot::into_value))?;
             Ok(made)
         } else {
             self.check_members(None, start)?;
-            self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))
+            self.sink
+                .frozenset(self.stack.drain(start..).map(Slot::into_value))
         }
     }
 
@@ -805,10 +1088,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let size = self.sink.len(pairs);
         self.budget.work(4 * size)?;
         for pair in self.sink.items(pairs) {
-            if !matches!(self.sink.view(&pair), View::List | View::Tuple) || self.sink.len(&pair) != 2 {
+            if !matches!(self.sink.view(&pair), View::List | View::Tuple)
+                || self.sink.len(&pair) != 2
+            {
                 return Err(ErrorKind::Invalid("pairs of keys and values").into());
             }
-            self.stack.extend(self.sink.items(&pair).into_iter().map(|item| Slot::Value(item, 0)));
+            self.stack.extend(
+                self.sink
+                    .items(&pair)
+                    .into_iter()
+                    .map(|item| Slot::Value(item, 0)),
+            );
         }
         Ok(())
     }
@@ -816,9 +1106,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn insert_pairs(&mut self, dict: &S::Value, pairs: &S::Value) -> Step<'a, S> {
         let start = self.stack.len();
         self.push_pairs(pairs)?;
-        self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
+        self.budget
+            .memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
         self.check_keys(dict, start)?;
-        self.sink.insert(dict, self.stack.drain(start..).map(Slot::into_value))
+        self.sink
+            .insert(dict, self.stack.drain(start..).map(Slot::into_value))
     }
 
     /// A dict of lists out of a list of keys and values.
@@ -831,9 +1123,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// A dict of lists out of the keys and values from `start` on.
     fn group(&mut self, start: usize) -> Step<'a, S, S::Value> {
         let count = self.stack.len() - start;
-        self.budget.memory(cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count)?;
+        self.budget.memory(
+            cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count,
+        )?;
         let dict = self.sink.dict()?;
-        let mut lists: std::collections::HashMap<String, S::Value> = std::collections::HashMap::new();
+        let mut lists: std::collections::HashMap<String, S::Value> =
+            std::collections::HashMap::new();
         let items: Vec<_> = self.stack.drain(start..).map(Slot::into_value).collect();
         for pair in items.chunks_exact(2) {
             let View::Text(key) = self.sink.view(&pair[0]) else {
@@ -846,7 +1141,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Some(list) => self.sink.extend(list, value.into_iter())?,
                 None => {
                     let list = self.sink.list(value.into_iter())?;
-                    self.sink.insert(&dict, [pair[0].clone(), list.clone()].into_iter())?;
+                    self.sink
+                        .insert(&dict, [pair[0].clone(), list.clone()].into_iter())?;
                     lists.insert(key, list);
                 }
             }
@@ -886,7 +1182,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             None => None,
             Some(Slot::Value(bound, _)) => match self.sink.view(bound) {
                 View::None => None,
-                View::Int(bound) => Some(usize::try_from(bound).map_err(|_| ErrorKind::Invalid("deque: its maxlen"))?),
+                View::Int(bound) => Some(
+                    usize::try_from(bound).map_err(|_| ErrorKind::Invalid("deque: its maxlen"))?,
+                ),
                 _ => return Ok(None),
             },
             Some(_) => return Ok(None),
@@ -895,15 +1193,23 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let deque = self.sink.known(KnownValue::Deque(bound))?;
         match args {
             [] => {}
-            [Slot::Value(items, inner)] | [Slot::Value(items, inner), _] if matches!(self.sink.view(items), View::List | View::Tuple) => {
+            [Slot::Value(items, inner)] | [Slot::Value(items, inner), _]
+                if matches!(self.sink.view(items), View::List | View::Tuple) =>
+            {
                 *depth = *inner;
                 let size = self.sink.len(items);
                 self.budget.work(size)?;
                 self.budget.memory(cost::ITEM * size)?;
                 let start = self.stack.len();
-                self.stack.extend(self.sink.items(items).into_iter().map(|item| Slot::Value(item, 0)));
+                self.stack.extend(
+                    self.sink
+                        .items(items)
+                        .into_iter()
+                        .map(|item| Slot::Value(item, 0)),
+                );
                 self.check_chain(&deque, start, 1)?;
-                self.sink.extend(&deque, self.stack.drain(start..).map(Slot::into_value))?;
+                self.sink
+                    .extend(&deque, self.stack.drain(start..).map(Slot::into_value))?;
             }
             _ => return Ok(None),
         }
@@ -919,8 +1225,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if self.sink.view(fields) != View::Tuple || !(9..=11).contains(&self.sink.len(fields)) {
             return Ok(None);
         }
-        let plain = |sink: &S, value: &S::Value| matches!(sink.view(value), View::Int(_) | View::Text(_) | View::None);
-        if !self.sink.items(fields).iter().all(|field| plain(self.sink, field)) {
+        let plain = |sink: &S, value: &S::Value| {
+            matches!(sink.view(value), View::Int(_) | View::Text(_) | View::None)
+        };
+        if !self
+            .sink
+            .items(fields)
+            .iter()
+            .all(|field| plain(self.sink, field))
+        {
             return Ok(None);
         }
         if let Some(extra) = extra {
@@ -930,17 +1243,25 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.budget.work(self.sink.len(extra))?;
             let entries = self.sink.entries(extra);
             let named = |key| matches!(self.sink.view(key), View::Text("tm_zone" | "tm_gmtoff"));
-            if !entries.chunks_exact(2).all(|pair| named(&pair[0]) && plain(self.sink, &pair[1])) {
+            if !entries
+                .chunks_exact(2)
+                .all(|pair| named(&pair[0]) && plain(self.sink, &pair[1]))
+            {
                 return Ok(None);
             }
         }
         self.budget.memory(cost::OBJECT / 2)?;
-        self.sink.known(KnownValue::StructTime(fields, extra)).map(Some)
+        self.sink
+            .known(KnownValue::StructTime(fields, extra))
+            .map(Some)
     }
 
     fn type_code(&self, value: &S::Value) -> Option<char> {
         match self.sink.view(value) {
-            View::Text(text) if text.len() == 1 => text.chars().next().filter(|code| "bBuwhHiIlLqQfd".contains(*code)),
+            View::Text(text) if text.len() == 1 => text
+                .chars()
+                .next()
+                .filter(|code| "bBuwhHiIlLqQfd".contains(*code)),
             _ => None,
         }
     }
@@ -967,7 +1288,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.sink.list(std::iter::empty())
             }
             Known::MergeDict => {
-                let Some(state) = state else { return Err(invalid.into()) };
+                let Some(state) = state else {
+                    return Err(invalid.into());
+                };
                 let dicts = self.under(state, "dicts")?.ok_or(invalid)?;
                 if !matches!(self.sink.view(&dicts), View::Tuple | View::List) {
                     return Err(ErrorKind::Invalid("MergeDict: its dicts").into());
@@ -985,25 +1308,42 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Known::OffsetZone => self.offset_zone(args, state)?.ok_or_else(|| invalid.into()),
             Known::LocalZone => {
-                let Some(state) = state else { return Err(invalid.into()) };
-                let offset = self.under_any(state, &["_std_offset", "STDOFFSET"])?.ok_or(invalid)?;
-                let dst = self.under_any(state, &["_dst_offset", "DSTOFFSET"])?.unwrap_or_else(|| offset.clone());
-                let (offset, dst) = (self.duration(&offset, 1_000_000)?, self.duration(&dst, 1_000_000)?);
+                let Some(state) = state else {
+                    return Err(invalid.into());
+                };
+                let offset = self
+                    .under_any(state, &["_std_offset", "STDOFFSET"])?
+                    .ok_or(invalid)?;
+                let dst = self
+                    .under_any(state, &["_dst_offset", "DSTOFFSET"])?
+                    .unwrap_or_else(|| offset.clone());
+                let (offset, dst) = (
+                    self.duration(&offset, 1_000_000)?,
+                    self.duration(&dst, 1_000_000)?,
+                );
                 if offset != dst {
-                    return Err(ErrorKind::Invalid("tzlocal: its offset depends on the machine that wrote it").into());
+                    return Err(ErrorKind::Invalid(
+                        "tzlocal: its offset depends on the machine that wrote it",
+                    )
+                    .into());
                 }
                 self.fixed_zone(offset, None)
             }
             Known::FileZone => {
                 let name = match args {
-                    [.., name] if matches!(self.sink.view(name), View::Text(_)) => Some(name.clone()),
+                    [.., name] if matches!(self.sink.view(name), View::Text(_)) => {
+                        Some(name.clone())
+                    }
                     _ => match state {
                         Some(state) => self.under(state, "_filename")?,
                         None => None,
                     },
                 };
                 let key = match name.as_ref().map(|name| self.sink.view(name)) {
-                    Some(View::Text(path)) => path.rsplit_once("zoneinfo/").map_or(path, |(_, key)| key).to_owned(),
+                    Some(View::Text(path)) => path
+                        .rsplit_once("zoneinfo/")
+                        .map_or(path, |(_, key)| key)
+                        .to_owned(),
                     _ => return Err(ErrorKind::Invalid("tzfile: it has no name").into()),
                 };
                 let key = self.sink.text(Cow::Owned(key))?;
@@ -1020,7 +1360,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Known::NamedZone => match args {
                 [name, ..] => self.zone_info(&name.clone()),
                 [] => {
-                    let Some(state) = state else { return Err(invalid.into()) };
+                    let Some(state) = state else {
+                        return Err(invalid.into());
+                    };
                     let name = self.under_any(state, &["_name", "key"])?.ok_or(invalid)?;
                     self.zone_info(&name)
                 }
@@ -1028,7 +1370,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Known::FixedZone => {
                 let (offset, name) = match (args, state) {
                     ([offset, name @ ..], _) => (offset.clone(), name.first().cloned()),
-                    ([], Some(state)) => (self.under(state, "_offset")?.ok_or(invalid)?, self.under(state, "_name")?),
+                    ([], Some(state)) => (
+                        self.under(state, "_offset")?.ok_or(invalid)?,
+                        self.under(state, "_name")?,
+                    ),
                     ([], None) => return Err(invalid.into()),
                 };
                 let offset = self.duration(&offset, 1_000_000)?;
@@ -1038,13 +1383,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let (amount, currency) = match (args, state) {
                     ([amount, currency], _) => (amount.clone(), currency.clone()),
                     (_, Some(state)) => (
-                        self.under_any(state, &["amount", "_amount"])?.ok_or(invalid)?,
-                        self.under_any(state, &["currency", "_currency"])?.ok_or(ErrorKind::Invalid("Money: its currency"))?,
+                        self.under_any(state, &["amount", "_amount"])?
+                            .ok_or(invalid)?,
+                        self.under_any(state, &["currency", "_currency"])?
+                            .ok_or(ErrorKind::Invalid("Money: its currency"))?,
                     ),
                     _ => return Err(invalid.into()),
                 };
                 let money = self.empty_dict()?;
-                let entries = [self.sink.text(Cow::Borrowed("amount"))?, amount, self.sink.text(Cow::Borrowed("currency"))?, currency];
+                let entries = [
+                    self.sink.text(Cow::Borrowed("amount"))?,
+                    amount,
+                    self.sink.text(Cow::Borrowed("currency"))?,
+                    currency,
+                ];
                 self.budget.memory(cost::DICT_TABLE)?;
                 self.sink.insert(&money, entries.into_iter())?;
                 Ok(money)
@@ -1060,7 +1412,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     _ => Err(ErrorKind::Invalid("Currency: its code").into()),
                 }
             }
-            _ => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
+            _ => Err(ErrorKind::GlobalAsValue {
+                name: self.global_name(global),
+            }
+            .into()),
         }
     }
 
@@ -1070,16 +1425,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// dateutil's `tzoffset(name, seconds)`, Django's `FixedOffset(minutes, name)`, or their state.
-    fn offset_zone(&mut self, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, Option<S::Value>> {
+    fn offset_zone(
+        &mut self,
+        args: &[S::Value],
+        state: Option<&S::Value>,
+    ) -> Step<'a, S, Option<S::Value>> {
         let (offset, name) = match (args, state) {
             ([], Some(state)) => {
                 let offset = self.under_any(state, &["_offset", "_FixedOffset__offset"])?;
-                (offset, self.under_any(state, &["_name", "_FixedOffset__name"])?)
+                (
+                    offset,
+                    self.under_any(state, &["_name", "_FixedOffset__name"])?,
+                )
             }
             _ => {
-                let is_offset = |value: &S::Value| matches!(self.sink.view(value), View::Int(_) | View::TimeDelta { .. });
+                let is_offset = |value: &S::Value| {
+                    matches!(self.sink.view(value), View::Int(_) | View::TimeDelta { .. })
+                };
                 match args {
-                    [name, offset, ..] if is_offset(offset) => (Some(offset.clone()), Some(name.clone())),
+                    [name, offset, ..] if is_offset(offset) => {
+                        (Some(offset.clone()), Some(name.clone()))
+                    }
                     [minutes, name @ ..] if is_offset(minutes) => {
                         let offset = self.duration(minutes, 60_000_000)?;
                         return self.fixed_zone(offset, name.first()).map(Some);
@@ -1088,21 +1454,29 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
             }
         };
-        let Some(offset) = offset else { return Ok(None) };
+        let Some(offset) = offset else {
+            return Ok(None);
+        };
         let offset = self.duration(&offset, 1_000_000)?;
         self.fixed_zone(offset, name.as_ref()).map(Some)
     }
 
     /// The text of a plural: its singular for the number one.
     fn lazy_plural(&mut self, kwargs: &S::Value) -> Step<'a, S, Option<Slot<S::Value>>> {
-        let one = self.under(kwargs, "number")?.is_some_and(|number| self.sink.view(&number) == View::Int(1));
+        let one = self
+            .under(kwargs, "number")?
+            .is_some_and(|number| self.sink.view(&number) == View::Int(1));
         let text = self.under(kwargs, if one { "singular" } else { "plural" })?;
-        Ok(text.filter(|text| self.sink.is_text(text)).map(|text| Slot::Value(text, 0)))
+        Ok(text
+            .filter(|text| self.sink.is_text(text))
+            .map(|text| Slot::Value(text, 0)))
     }
 
     /// Hour, minute, second and microsecond as integers.
     fn clock_fields(&self, fields: &[Slot<S::Value>]) -> Option<Clock> {
-        let [hour, minute, second, microsecond] = fields else { return None };
+        let [hour, minute, second, microsecond] = fields else {
+            return None;
+        };
         let field = |slot: &Slot<S::Value>, bound: i64| match slot {
             Slot::Value(value, _) => match self.sink.view(value) {
                 View::Int(value) if (0..=bound).contains(&value) => Some(value),
@@ -1120,7 +1494,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A datetime out of seven integers.
-    fn date_time_fields(&mut self, fields: &[Slot<S::Value>], zone: &[Slot<S::Value>]) -> Step<'a, S, Option<Slot<S::Value>>> {
+    fn date_time_fields(
+        &mut self,
+        fields: &[Slot<S::Value>],
+        zone: &[Slot<S::Value>],
+    ) -> Step<'a, S, Option<Slot<S::Value>>> {
         let ints: Vec<i64> = fields
             .iter()
             .filter_map(|field| match field {
@@ -1131,29 +1509,43 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 _ => None,
             })
             .collect();
-        let (Some(clock), &[year @ 1..=9999, month @ 1..=12, day @ 1..=31, ..]) = (self.clock_fields(fields.get(3..).unwrap_or_default()), ints.as_slice())
-        else {
+        let (Some(clock), &[year @ 1..=9999, month @ 1..=12, day @ 1..=31, ..]) = (
+            self.clock_fields(fields.get(3..).unwrap_or_default()),
+            ints.as_slice(),
+        ) else {
             return Ok(None);
         };
         let year = (year as u16).to_be_bytes();
         let day = split_date(&[year[0], year[1], month as u8, day as u8])?;
         let zone = self.zone_argument(zone)?;
-        Ok(Some(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0)))
+        Ok(Some(Slot::Value(
+            self.sink
+                .known(KnownValue::DateTime(day, clock, zone.as_ref()))?,
+            0,
+        )))
     }
 
     /// A numpy scalar as a Python scalar.
     fn numpy_scalar(&mut self, dtype: usize, raw: &S::Value) -> Step<'a, S, Option<S::Value>> {
-        let Pending::Instance(dtype) = &self.pending[dtype] else { return Ok(None) };
+        let Pending::Instance(dtype) = &self.pending[dtype] else {
+            return Ok(None);
+        };
         if dtype.known != Some(Known::NumpyDtype) {
             return Ok(None);
         }
-        let Some(View::Text(code)) = dtype.args.first().map(|code| self.sink.view(code)) else { return Ok(None) };
+        let Some(View::Text(code)) = dtype.args.first().map(|code| self.sink.view(code)) else {
+            return Ok(None);
+        };
         let mut chars = code.chars();
-        let (Some(kind), Ok(size)) = (chars.next(), chars.as_str().parse::<usize>()) else { return Ok(None) };
+        let (Some(kind), Ok(size)) = (chars.next(), chars.as_str().parse::<usize>()) else {
+            return Ok(None);
+        };
         let big_endian = match &dtype.state {
-            Some(state) if self.sink.view(state) == View::Tuple => {
-                self.sink.items(state).get(1).is_some_and(|order| self.sink.view(order) == View::Text(">"))
-            }
+            Some(state) if self.sink.view(state) == View::Tuple => self
+                .sink
+                .items(state)
+                .get(1)
+                .is_some_and(|order| self.sink.view(order) == View::Text(">")),
             _ => false,
         };
         let mut bytes = match self.sink.view(raw) {
@@ -1165,7 +1557,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             },
             _ => return Ok(None),
         };
-        let wanted = if kind == 'U' { size.saturating_mul(4) } else { size };
+        let wanted = if kind == 'U' {
+            size.saturating_mul(4)
+        } else {
+            size
+        };
         if bytes.len() != wanted {
             return Ok(None);
         }
@@ -1177,29 +1573,53 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let value = match (kind, bytes.as_slice()) {
             ('b', &[byte @ 0..=1]) => self.sink.bool(byte == 1)?,
             ('i' | 'u', bytes) if matches!(size, 1 | 2 | 4 | 8) => {
-                let fill = if kind == 'i' && bytes[size - 1] >= 0x80 { 0xFF } else { 0 };
+                let fill = if kind == 'i' && bytes[size - 1] >= 0x80 {
+                    0xFF
+                } else {
+                    0
+                };
                 let mut wide = [fill; 9];
                 wide[..size].copy_from_slice(bytes);
-                match (i64::from_le_bytes([wide[0], wide[1], wide[2], wide[3], wide[4], wide[5], wide[6], wide[7]]), kind) {
+                match (
+                    i64::from_le_bytes([
+                        wide[0], wide[1], wide[2], wide[3], wide[4], wide[5], wide[6], wide[7],
+                    ]),
+                    kind,
+                ) {
                     (value, 'u') if value < 0 => self.sink.big_int(&wide)?,
                     (value, _) => self.sink.int(value)?,
                 }
             }
             ('f', &[a, b, c, d]) => self.sink.float(f32::from_le_bytes([a, b, c, d]).into())?,
-            ('f', &[a, b, c, d, e, f, g, h]) => self.sink.float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
+            ('f', &[a, b, c, d, e, f, g, h]) => self
+                .sink
+                .float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
             ('c', &[a, b, c, d, e, f, g, h]) if !big_endian => {
-                let (real, imaginary) = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
-                self.sink.known(KnownValue::Complex(real.into(), imaginary.into()))?
+                let (real, imaginary) = (
+                    f32::from_le_bytes([a, b, c, d]),
+                    f32::from_le_bytes([e, f, g, h]),
+                );
+                self.sink
+                    .known(KnownValue::Complex(real.into(), imaginary.into()))?
             }
             ('c', bytes) if !big_endian && size == 16 => {
-                let half = |start: usize| bytes[start..].first_chunk().map(|half| f64::from_le_bytes(*half));
+                let half = |start: usize| {
+                    bytes[start..]
+                        .first_chunk()
+                        .map(|half| f64::from_le_bytes(*half))
+                };
                 match (half(0), half(8)) {
-                    (Some(real), Some(imaginary)) => self.sink.known(KnownValue::Complex(real, imaginary))?,
+                    (Some(real), Some(imaginary)) => {
+                        self.sink.known(KnownValue::Complex(real, imaginary))?
+                    }
                     _ => return Ok(None),
                 }
             }
             ('S', bytes) => {
-                let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+                let end = bytes
+                    .iter()
+                    .rposition(|&byte| byte != 0)
+                    .map_or(0, |last| last + 1);
                 let bytes = bytes[..end].to_vec();
                 self.sink.bytes(Cow::Owned(bytes))?
             }
@@ -1207,7 +1627,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let mut text = String::new();
                 for unit in bytes.chunks_exact(4) {
                     let unit = [unit[0], unit[1], unit[2], unit[3]];
-                    let unit = if big_endian { u32::from_be_bytes(unit) } else { u32::from_le_bytes(unit) };
+                    let unit = if big_endian {
+                        u32::from_be_bytes(unit)
+                    } else {
+                        u32::from_le_bytes(unit)
+                    };
                     match char::from_u32(unit) {
                         Some(character) => text.push(character),
                         None => return Ok(None),
@@ -1243,7 +1667,9 @@ fn is_ip(ip: Ip, text: &str) -> bool {
         Ip::V6Address | Ip::V6Network | Ip::V6Interface => {
             let (address, scope) = address.split_once('%').unwrap_or((address, "scope"));
             match address.parse::<Ipv6Addr>() {
-                Ok(address) if !scope.is_empty() && scope.len() <= 64 && !scope.contains('%') => (128, u128::from(address)),
+                Ok(address) if !scope.is_empty() && scope.len() <= 64 && !scope.contains('%') => {
+                    (128, u128::from(address))
+                }
                 _ => return false,
             }
         }
@@ -1286,7 +1712,9 @@ fn latin1(text: &str) -> Option<Vec<u8>> {
 
 fn split_date(raw: &[u8]) -> Result<Day, ErrorKind> {
     let invalid = ErrorKind::Invalid("date: its bytes");
-    let &[high, low, month, day] = raw else { return Err(invalid) };
+    let &[high, low, month, day] = raw else {
+        return Err(invalid);
+    };
     let year = u16::from(high) << 8 | u16::from(low);
     let days = match month {
         4 | 6 | 9 | 11 => 30,
@@ -1302,32 +1730,57 @@ fn split_date(raw: &[u8]) -> Result<Day, ErrorKind> {
 
 fn split_time(raw: &[u8]) -> Result<Clock, ErrorKind> {
     let invalid = ErrorKind::Invalid("time: its bytes");
-    let &[first, minute, second, high, middle, low] = raw else { return Err(invalid) };
+    let &[first, minute, second, high, middle, low] = raw else {
+        return Err(invalid);
+    };
     let (hour, fold) = (first & 0x7F, first >= 0x80);
     let microsecond = u32::from_be_bytes([0, high, middle, low]);
     if hour > 23 || minute > 59 || second > 59 || microsecond > 999_999 {
         return Err(invalid);
     }
-    Ok(Clock { hour, minute, second, microsecond, fold })
+    Ok(Clock {
+        hour,
+        minute,
+        second,
+        microsecond,
+        fold,
+    })
 }
 
 fn split_datetime(raw: &[u8]) -> Result<(Day, Clock), ErrorKind> {
-    let &[a, b, month, day, hour, ref rest @ ..] = raw else { return Err(ErrorKind::Invalid("datetime: its bytes")) };
+    let &[a, b, month, day, hour, ref rest @ ..] = raw else {
+        return Err(ErrorKind::Invalid("datetime: its bytes"));
+    };
     // The fold is the high bit of the month here, and of the hour in a time.
     if hour >= 0x80 || rest.len() != 5 {
         return Err(ErrorKind::Invalid("datetime: its bytes"));
     }
     let date = split_date(&[a, b, month & 0x7F, day])?;
-    let clock = split_time(&[hour | (month & 0x80), rest[0], rest[1], rest[2], rest[3], rest[4]])?;
+    let clock = split_time(&[
+        hour | (month & 0x80),
+        rest[0],
+        rest[1],
+        rest[2],
+        rest[3],
+        rest[4],
+    ])?;
     Ok((date, clock))
 }
 
 /// Days, seconds and microseconds as Python keeps them.
-fn normal_timedelta(days: i64, seconds: i64, microseconds: i64) -> Result<(i32, i32, i32), ErrorKind> {
-    let total = i128::from(days) * 86_400_000_000 + i128::from(seconds) * 1_000_000 + i128::from(microseconds);
+fn normal_timedelta(
+    days: i64,
+    seconds: i64,
+    microseconds: i64,
+) -> Result<(i32, i32, i32), ErrorKind> {
+    let total = i128::from(days) * 86_400_000_000
+        + i128::from(seconds) * 1_000_000
+        + i128::from(microseconds);
     let rest = total.rem_euclid(86_400_000_000) as i64;
     match i32::try_from(total.div_euclid(86_400_000_000)) {
-        Ok(days) if days.abs() <= 999_999_999 => Ok((days, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32)),
+        Ok(days) if days.abs() <= 999_999_999 => {
+            Ok((days, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32))
+        }
         _ => Err(ErrorKind::Invalid("timedelta: out of range")),
     }
 }

@@ -13,13 +13,21 @@ use super::{Machine, Slot, Step, cost};
 /// that hold further ones, so that settling one needs no recursion.
 pub enum Pending<V> {
     /// A tuple with a global or a zone in it.
-    Args { slots: Vec<Slot<V>>, made: Option<V> },
+    Args {
+        slots: Vec<Slot<V>>,
+        made: Option<V>,
+    },
     /// `getattr(ZoneInfo, "_unpickle")`.
     ZoneUnpickle,
     /// `tzinfo()`, the base of a zone that `copyreg._reconstructor` makes.
     Tzinfo,
     /// A pytz zone: its name, and the variant's offset in seconds and abbreviation.
-    Zone { name: V, offset: Option<i64>, abbreviation: Option<V>, made: Option<V> },
+    Zone {
+        name: V,
+        offset: Option<i64>,
+        abbreviation: Option<V>,
+        made: Option<V>,
+    },
     /// An instance that waits for its state.
     Instance(Instance<V>),
 }
@@ -51,7 +59,10 @@ pub enum Content {
 }
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
-    pub(super) fn push_pending(&mut self, pending: Pending<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+    pub(super) fn push_pending(
+        &mut self,
+        pending: Pending<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
         self.budget.memory(cost::ENTRY)?;
         self.pending.push(pending);
         Ok(Slot::Pending((self.pending.len() - 1) as u32))
@@ -74,12 +85,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Slot::Pending(pending) => pending as usize,
         };
         match &self.pending[pending] {
-            Pending::Args { made: Some(made), .. } => Ok((made.clone(), 1)),
-            Pending::Zone { made: Some(made), .. } => Ok((made.clone(), 0)),
-            Pending::ZoneUnpickle => {
-                Err(ErrorKind::ForbiddenUse { name: "builtins.getattr".into(), reason: "its result is not called" }.into())
+            Pending::Args {
+                made: Some(made), ..
+            } => Ok((made.clone(), 1)),
+            Pending::Zone {
+                made: Some(made), ..
+            } => Ok((made.clone(), 0)),
+            Pending::ZoneUnpickle => Err(ErrorKind::ForbiddenUse {
+                name: "builtins.getattr".into(),
+                reason: "its result is not called",
             }
-            Pending::Tzinfo => Err(ErrorKind::ForbiddenUse { name: "datetime.tzinfo".into(), reason: "not as a value" }.into()),
+            .into()),
+            Pending::Tzinfo => Err(ErrorKind::ForbiddenUse {
+                name: "datetime.tzinfo".into(),
+                reason: "not as a value",
+            }
+            .into()),
             Pending::Args { slots, .. } => {
                 let slots = slots.clone();
                 let mut values = Vec::with_capacity(slots.len());
@@ -95,7 +116,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 Ok((value, depth.saturating_add(1)))
             }
-            Pending::Zone { name, offset, abbreviation, .. } => {
+            Pending::Zone {
+                name,
+                offset,
+                abbreviation,
+                ..
+            } => {
                 let (name, offset, abbreviation) = (name.clone(), *offset, abbreviation.clone());
                 let value = self.named_zone(&name, offset, abbreviation.as_ref())?;
                 if let Pending::Zone { made, .. } = &mut self.pending[pending] {
@@ -127,14 +153,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match self.globals[global as usize].target {
             Target::Registered(index) => self.sink.registered(index),
             Target::Stub => self.sink.stub(&self.globals[global as usize].name, None),
-            Target::Known(..) | Target::Plain => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
+            Target::Known(..) | Target::Plain => Err(ErrorKind::GlobalAsValue {
+                name: self.global_name(global),
+            }
+            .into()),
         }
     }
 
     /// The named zone, or its fixed offset where this system does not have the zone.
-    fn named_zone(&mut self, name: &S::Value, offset: Option<i64>, abbreviation: Option<&S::Value>) -> Step<'a, S, S::Value> {
+    fn named_zone(
+        &mut self,
+        name: &S::Value,
+        offset: Option<i64>,
+        abbreviation: Option<&S::Value>,
+    ) -> Step<'a, S, S::Value> {
         match (self.zone_info(name), offset) {
-            (Err(crate::error::Failure::Pickle(_)), Some(seconds)) => self.fixed_zone(seconds * 1_000_000, abbreviation),
+            (Err(crate::error::Failure::Pickle(_)), Some(seconds)) => {
+                self.fixed_zone(seconds * 1_000_000, abbreviation)
+            }
             (made, _) => made,
         }
     }
@@ -145,7 +181,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             View::Text(key) => {
                 key.len() <= 64
                     && key.split('/').all(|segment| {
-                        !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+                        !segment.is_empty()
+                            && segment
+                                .bytes()
+                                .all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
                     })
             }
             _ => false,
@@ -154,33 +193,50 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Err(ErrorKind::Invalid("ZoneInfo: not a time zone key").into());
         }
         self.budget.work(4)?;
-        let View::Text(key) = self.sink.view(key) else { return Err(ErrorKind::Invalid("ZoneInfo").into()) };
+        let View::Text(key) = self.sink.view(key) else {
+            return Err(ErrorKind::Invalid("ZoneInfo").into());
+        };
         let key = key.to_owned();
         self.sink.known(KnownValue::ZoneInfo(&key))
     }
 
     /// A `timezone` of this offset in microseconds.
-    pub(super) fn fixed_zone(&mut self, microseconds: i64, name: Option<&S::Value>) -> Step<'a, S, S::Value> {
+    pub(super) fn fixed_zone(
+        &mut self,
+        microseconds: i64,
+        name: Option<&S::Value>,
+    ) -> Step<'a, S, S::Value> {
         if microseconds.abs() >= 86_400_000_000 {
             return Err(ErrorKind::Invalid("timezone: a day or more").into());
         }
-        let name = name.filter(|name| matches!(self.sink.view(name), View::Text(_) | View::Surrogates));
+        let name =
+            name.filter(|name| matches!(self.sink.view(name), View::Text(_) | View::Surrogates));
         self.sink.known(KnownValue::Timezone(microseconds, name))
     }
 
     /// Gives the instance right below `start`, if there is one, the container that content goes to.
     pub(super) fn ready_instance(&mut self, start: usize, content: Content) -> Step<'a, S> {
-        let Some(Slot::Pending(pending)) = start.checked_sub(1).and_then(|below| self.stack.get(below)) else { return Ok(()) };
+        let Some(Slot::Pending(pending)) =
+            start.checked_sub(1).and_then(|below| self.stack.get(below))
+        else {
+            return Ok(());
+        };
         let pending = *pending as usize;
-        let Pending::Instance(instance) = &self.pending[pending] else { return Ok(()) };
+        let Pending::Instance(instance) = &self.pending[pending] else {
+            return Ok(());
+        };
         if instance.made.is_some() {
             return Ok(());
         }
         let fits = match instance.known {
             None => true,
-            Some(Known::MultiValueDict | Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::MergeDict) => {
-                content == Content::Dict
-            }
+            Some(
+                Known::MultiValueDict
+                | Known::MultiDict
+                | Known::PlainDict
+                | Known::SortedDict
+                | Known::MergeDict,
+            ) => content == Content::Dict,
             Some(Known::PlainList) => content == Content::List,
             Some(_) => false,
         };
@@ -229,7 +285,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Some(Slot::Global(global)) => {
                 let name = *global;
-                return Err(ErrorKind::ForbiddenUse { name: self.global_name(name), reason: "state for a class or function" }.into());
+                return Err(ErrorKind::ForbiddenUse {
+                    name: self.global_name(name),
+                    reason: "state for a class or function",
+                }
+                .into());
             }
             None => return Err(ErrorKind::StackUnderflow.into()),
         };
@@ -242,14 +302,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.budget.work(size)?;
                 self.budget.memory(cost::DICT_ENTRY * size)?;
                 let entries = self.sink.entries(&state);
-                if entries.iter().step_by(2).any(|key| !matches!(self.sink.view(key), View::Text(_))) {
-                    return Err(ErrorKind::Invalid("SimpleNamespace: an attribute's name is no text").into());
+                if entries
+                    .iter()
+                    .step_by(2)
+                    .any(|key| !matches!(self.sink.view(key), View::Text(_)))
+                {
+                    return Err(ErrorKind::Invalid(
+                        "SimpleNamespace: an attribute's name is no text",
+                    )
+                    .into());
                 }
             }
             View::Stub | View::Opaque => {}
             View::Object => {
                 self.budget.work(40 + self.sink.len(&state))?;
-                self.budget.memory(cost::DICT_ENTRY * self.sink.len(&state))?;
+                self.budget
+                    .memory(cost::DICT_ENTRY * self.sink.len(&state))?;
             }
             _ => return Err(ErrorKind::Misplaced("state for this type").into()),
         }
@@ -257,7 +325,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     fn build_instance(&mut self, pending: usize, state: S::Value) -> Step<'a, S> {
-        let Pending::Instance(instance) = &self.pending[pending] else { return Ok(()) };
+        let Pending::Instance(instance) = &self.pending[pending] else {
+            return Ok(());
+        };
         let (known, container, made) = (instance.known, instance.container, instance.made.clone());
         match (known, made) {
             // Attributes of an app's own list, dict or set.
@@ -265,8 +335,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             // Something held it before its state came: a cycle. It is the dict that was handed out.
             (None, Some(made)) => {
                 let state = self.plain_state(&state)?;
-                if !matches!((self.sink.view(&made), self.sink.view(&state)), (View::Dict, View::Dict)) {
-                    return Err(ErrorKind::Misplaced("state after a reference to the unfinished object").into());
+                if !matches!(
+                    (self.sink.view(&made), self.sink.view(&state)),
+                    (View::Dict, View::Dict)
+                ) {
+                    return Err(ErrorKind::Misplaced(
+                        "state after a reference to the unfinished object",
+                    )
+                    .into());
                 }
                 self.copy_entries(&state, &made)
             }
@@ -300,7 +376,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// An app's object as plain data.
-    fn finish_plain(&mut self, how: How, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, S::Value> {
+    fn finish_plain(
+        &mut self,
+        how: How,
+        args: &[S::Value],
+        state: Option<&S::Value>,
+    ) -> Step<'a, S, S::Value> {
         match (args, state) {
             // A str, int, ... of the app's own: the value counts more than its attributes.
             ([value], _) if how == How::New && self.is_scalar(value) => Ok(value.clone()),
@@ -319,7 +400,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn is_scalar(&self, value: &S::Value) -> bool {
         matches!(
             self.sink.view(value),
-            View::Text(_) | View::Surrogates | View::Bytes(_) | View::Int(_) | View::BigInt(_) | View::Float(_) | View::Tuple
+            View::Text(_)
+                | View::Surrogates
+                | View::Bytes(_)
+                | View::Int(_)
+                | View::BigInt(_)
+                | View::Float(_)
+                | View::Tuple
         )
     }
 
@@ -329,7 +416,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(state.clone());
         }
         let halves = self.sink.items(state);
-        if !halves.iter().all(|half| matches!(self.sink.view(half), View::Dict | View::None)) {
+        if !halves
+            .iter()
+            .all(|half| matches!(self.sink.view(half), View::Dict | View::None))
+        {
             return Ok(state.clone());
         }
         self.budget.memory(cost::DICT)?;
@@ -346,7 +436,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn copy_entries(&mut self, from: &S::Value, to: &S::Value) -> Step<'a, S> {
         let size = self.sink.len(from);
         self.budget.work(2 * size)?;
-        self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * size)?;
+        self.budget
+            .memory(cost::DICT_TABLE + cost::DICT_ENTRY * size)?;
         let entries = self.sink.entries(from);
         self.sink.insert(to, entries.into_iter())
     }
@@ -367,7 +458,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The first of several text keys that a dict has.
-    pub(super) fn under_any(&mut self, dict: &S::Value, wanted: &[&str]) -> Step<'a, S, Option<S::Value>> {
+    pub(super) fn under_any(
+        &mut self,
+        dict: &S::Value,
+        wanted: &[&str],
+    ) -> Step<'a, S, Option<S::Value>> {
         for key in wanted {
             if let Some(value) = self.under(dict, key)? {
                 return Ok(Some(value));
@@ -390,7 +485,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Puts the entries of a SortedDict in the order of its `keyOrder`, if all its keys are text.
     pub(super) fn reorder(&mut self, dict: &S::Value, state: &S::Value) -> Step<'a, S> {
-        let Some(order) = self.under(state, "keyOrder")?.filter(|order| self.sink.view(order) == View::List) else { return Ok(()) };
+        let Some(order) = self
+            .under(state, "keyOrder")?
+            .filter(|order| self.sink.view(order) == View::List)
+        else {
+            return Ok(());
+        };
         let size = self.sink.len(dict) + self.sink.len(&order);
         self.budget.work(8 * size)?;
         let key_text = |sink: &S, key: &S::Value| match sink.view(key) {
@@ -399,12 +499,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         let mut left = std::collections::HashMap::new();
         for pair in self.sink.entries(dict).chunks_exact(2) {
-            let Some(text) = key_text(self.sink, &pair[0]) else { return Ok(()) };
+            let Some(text) = key_text(self.sink, &pair[0]) else {
+                return Ok(());
+            };
             left.insert(text, [pair[0].clone(), pair[1].clone()]);
         }
         let mut ordered = Vec::with_capacity(2 * left.len());
         for key in self.sink.items(&order) {
-            ordered.extend(key_text(self.sink, &key).and_then(|text| left.remove(&text)).into_iter().flatten());
+            ordered.extend(
+                key_text(self.sink, &key)
+                    .and_then(|text| left.remove(&text))
+                    .into_iter()
+                    .flatten(),
+            );
         }
         if left.is_empty() {
             self.sink.clear(dict)?;
@@ -416,9 +523,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// An integer that names a duration, or the duration itself, in microseconds.
     pub(super) fn duration(&self, value: &S::Value, unit: i64) -> Step<'a, S, i64> {
         let microseconds = match self.sink.view(value) {
-            View::TimeDelta { days, seconds, microseconds } => {
-                Some((i64::from(days) * 86_400 + i64::from(seconds)) * 1_000_000 + i64::from(microseconds))
-            }
+            View::TimeDelta {
+                days,
+                seconds,
+                microseconds,
+            } => Some(
+                (i64::from(days) * 86_400 + i64::from(seconds)) * 1_000_000
+                    + i64::from(microseconds),
+            ),
             View::Int(count) => count.checked_mul(unit),
             View::Float(count) if count.abs() < 1e6 => Some((count * unit as f64) as i64),
             _ => None,
@@ -428,8 +540,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The 128 bits of a UUID.
     pub(super) fn uuid(&mut self, state: Option<&S::Value>) -> Step<'a, S, S::Value> {
-        let Some(state) = state else { return Err(ErrorKind::Invalid("UUID: it has no state").into()) };
-        let int = self.under(state, "int")?.and_then(|int| self.sink.u128(&int)).ok_or(ErrorKind::Invalid("UUID: its int"))?;
+        let Some(state) = state else {
+            return Err(ErrorKind::Invalid("UUID: it has no state").into());
+        };
+        let int = self
+            .under(state, "int")?
+            .and_then(|int| self.sink.u128(&int))
+            .ok_or(ErrorKind::Invalid("UUID: its int"))?;
         let safe = match self.under(state, "is_safe")? {
             None => None,
             Some(safe) => match self.sink.view(&safe) {
@@ -444,9 +561,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Compares the digits of a Decimal or Fraction with their bound, and pays for them.
     pub(super) fn pay_digits(&mut self, digits: usize, squared: bool) -> Step<'a, S> {
-        limits::check(digits as u64, self.budget.limits().decimal_digits, Limit::DecimalDigits)?;
+        limits::check(
+            digits as u64,
+            self.budget.limits().decimal_digits,
+            Limit::DecimalDigits,
+        )?;
         self.budget.memory(cost::OBJECT / 4 + digits)?;
-        self.budget.work(8 + digits + if squared { digits * digits / 64 } else { 0 })?;
+        self.budget
+            .work(8 + digits + if squared { digits * digits / 64 } else { 0 })?;
         Ok(())
     }
 }

@@ -30,10 +30,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.check_hashed(set, start, 1, true)
     }
 
-    fn check_hashed(&mut self, container: Option<&S::Value>, start: usize, step: usize, set: bool) -> Step<'a, S> {
+    fn check_hashed(
+        &mut self,
+        container: Option<&S::Value>,
+        start: usize,
+        step: usize,
+        set: bool,
+    ) -> Step<'a, S> {
         let mut plain = true;
         for index in (start..self.stack.len()).step_by(step) {
-            let Slot::Value(key, _) = &self.stack[index] else { continue };
+            let Slot::Value(key, _) = &self.stack[index] else {
+                continue;
+            };
             if self.sink.is_text(key) {
                 continue;
             }
@@ -60,7 +68,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => Probes::new(set),
         };
         if let Some(container) = container.filter(|_| probes.len() < held) {
-            let keys = if set { self.sink.items(container) } else { self.sink.entries(container).into_iter().step_by(2).collect() };
+            let keys = if set {
+                self.sink.items(container)
+            } else {
+                self.sink
+                    .entries(container)
+                    .into_iter()
+                    .step_by(2)
+                    .collect()
+            };
             for key in keys {
                 match self.sink.hash(&key)? {
                     Some(hash) => probes.insert(hash),
@@ -70,11 +86,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let bound = self.budget.limits().probes;
         for index in (start..self.stack.len()).step_by(step) {
-            let Slot::Value(key, _) = &self.stack[index] else { continue };
-            let Some(hash) = self.sink.hash(key)? else { return Ok(()) };
+            let Slot::Value(key, _) = &self.stack[index] else {
+                continue;
+            };
+            let Some(hash) = self.sink.hash(key)? else {
+                return Ok(());
+            };
             self.budget.memory(PROBE_BYTES)?;
             probes.insert(hash);
-            let allowed = bound.saturating_mul(probes.len() as u64).saturating_add(FREE_PROBES);
+            let allowed = bound
+                .saturating_mul(probes.len() as u64)
+                .saturating_add(FREE_PROBES);
             limits::check(probes.steps, allowed, Limit::Probes)?;
         }
         if container.is_some() {
@@ -94,9 +116,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     limits::check(depth.into(), bound, Limit::KeyDepth)?;
                     self.budget.work(1 + self.sink.len(&value))?;
                     let depth = depth.saturating_add(1);
-                    self.walk.extend(self.sink.items(&value).into_iter().map(|item| (item, depth)));
+                    self.walk.extend(
+                        self.sink
+                            .items(&value)
+                            .into_iter()
+                            .map(|item| (item, depth)),
+                    );
                 }
-                View::List | View::Set | View::ByteArray | View::Dict | View::DefaultDict | View::Deque | View::Namespace => {
+                View::List
+                | View::Set
+                | View::ByteArray
+                | View::Dict
+                | View::DefaultDict
+                | View::Deque
+                | View::Namespace => {
                     return Err(ErrorKind::Unhashable.into());
                 }
                 View::BigInt(bits) => self.budget.work(1 + bits as usize / 512)?,
@@ -115,11 +148,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     ///
     /// A container that already is in another may grow later, which its own count can't tell the
     /// outer ones: such growth is added up for the whole pickle.
-    pub(super) fn check_chain(&mut self, target: &S::Value, first: usize, step: usize) -> Step<'a, S> {
+    pub(super) fn check_chain(
+        &mut self,
+        target: &S::Value,
+        first: usize,
+        step: usize,
+    ) -> Step<'a, S> {
         let own = self.sink.identity(target);
         let mut levels = 0;
-        for slot in self.stack.get(first..).unwrap_or_default().iter().step_by(step) {
-            let Slot::Value(value, _) = slot else { continue };
+        for slot in self
+            .stack
+            .get(first..)
+            .unwrap_or_default()
+            .iter()
+            .step_by(step)
+        {
+            let Slot::Value(value, _) = slot else {
+                continue;
+            };
             if !matches!(self.sink.view(value), View::DefaultDict | View::Deque) {
                 continue;
             }
@@ -141,7 +187,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             chain.levels = levels;
         }
         let height = chain.levels.saturating_add(self.late_growth);
-        limits::check(height.into(), self.budget.limits().depth.min(CHAIN.into()), Limit::Depth)?;
+        limits::check(
+            height.into(),
+            self.budget.limits().depth.min(CHAIN.into()),
+            Limit::Depth,
+        )?;
         Ok(())
     }
 }

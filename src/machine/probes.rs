@@ -13,7 +13,12 @@ pub struct Probes {
 impl Probes {
     /// An empty dict, or set.
     pub fn new(set: bool) -> Self {
-        Self { set, hashes: Vec::new(), taken: vec![false; 8], steps: 0 }
+        Self {
+            set,
+            hashes: Vec::new(),
+            taken: vec![false; 8],
+            steps: 0,
+        }
     }
 
     /// How many keys it holds.
@@ -26,7 +31,11 @@ impl Probes {
         let used = self.hashes.len() + 1;
         self.hashes.push(hash);
         let size = self.taken.len();
-        let full = if self.set { used * 5 >= (size - 1) * 3 } else { used > size * 2 / 3 };
+        let full = if self.set {
+            used * 5 >= (size - 1) * 3
+        } else {
+            used > size * 2 / 3
+        };
         if full {
             let wanted = if !self.set {
                 used * 3

@@ -27,7 +27,10 @@ pub fn string(line: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
             out.push(byte);
             continue;
         }
-        match rest.next().ok_or(ErrorKind::Invalid("STRING: a backslash at its end"))? {
+        match rest
+            .next()
+            .ok_or(ErrorKind::Invalid("STRING: a backslash at its end"))?
+        {
             escaped @ (b'\\' | b'\'' | b'"') => out.push(escaped),
             b'b' => out.push(8),
             b'f' => out.push(12),
@@ -86,7 +89,10 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
         };
         let mut value = 0u32;
         for _ in 0..count {
-            let digit = rest.next().and_then(hex).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
+            let digit = rest
+                .next()
+                .and_then(hex)
+                .ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
             value = value << 4 | digit;
         }
         if value > 0x10_FFFF {
@@ -112,7 +118,11 @@ fn hex(byte: u8) -> Option<u32> {
 fn push_code_point(out: &mut Vec<u8>, value: u32) {
     match char::from_u32(value) {
         Some(character) => out.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => out.extend([0xE0 | (value >> 12) as u8, 0x80 | (value >> 6 & 0x3F) as u8, 0x80 | (value & 0x3F) as u8]),
+        None => out.extend([
+            0xE0 | (value >> 12) as u8,
+            0x80 | (value >> 6 & 0x3F) as u8,
+            0x80 | (value & 0x3F) as u8,
+        ]),
     }
 }
 
@@ -135,7 +145,10 @@ pub fn digits(line: &[u8]) -> Result<&str, Error> {
 
 /// A float in the form of `repr`.
 pub fn float(line: &[u8]) -> Result<f64, Error> {
-    let value: f64 = std::str::from_utf8(line).ok().and_then(|text| text.parse().ok()).ok_or(ErrorKind::Invalid("float"))?;
+    let value: f64 = std::str::from_utf8(line)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(ErrorKind::Invalid("float"))?;
     if value.is_infinite() && line.iter().any(u8::is_ascii_digit) {
         return Err(ErrorKind::Invalid("float: out of range").into());
     }
@@ -146,7 +159,8 @@ pub fn float(line: &[u8]) -> Result<f64, Error> {
 pub fn index(line: &[u8]) -> Result<u64, Error> {
     let plain = !line.is_empty() && line.len() <= 10 && line.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(line).ok().filter(|_| plain);
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| ErrorKind::Invalid("memo index").into())
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| ErrorKind::Invalid("memo index").into())
 }
 
 #[cfg(test)]
@@ -163,8 +177,12 @@ mod tests {
 
     #[test]
     fn raw_unicode_escape_keeps_lone_surrogates() {
-        assert!(matches!(raw_unicode_escape(b"a\\u00e9\xe9\\\\u0041").unwrap(), Unescaped::Text(text) if text == "a\u{e9}\u{e9}\\\\u0041"));
-        assert!(matches!(raw_unicode_escape(b"\\ud800").unwrap(), Unescaped::Surrogates(raw) if raw == b"\xed\xa0\x80"));
+        assert!(
+            matches!(raw_unicode_escape(b"a\\u00e9\xe9\\\\u0041").unwrap(), Unescaped::Text(text) if text == "a\u{e9}\u{e9}\\\\u0041")
+        );
+        assert!(
+            matches!(raw_unicode_escape(b"\\ud800").unwrap(), Unescaped::Surrogates(raw) if raw == b"\xed\xa0\x80")
+        );
         assert!(raw_unicode_escape(b"\\u12").is_err());
         assert!(raw_unicode_escape(b"\\U00110000").is_err());
     }
@@ -172,7 +190,16 @@ mod tests {
     #[test]
     fn numbers_in_text_are_decimal_only() {
         assert_eq!(digits(b"-12").unwrap(), "-12");
-        for bad in [&b""[..], b"-", b"0x10", b"010", b"1_0", b" 1", b"1 ", b"12JUNK"] {
+        for bad in [
+            &b""[..],
+            b"-",
+            b"0x10",
+            b"010",
+            b"1_0",
+            b" 1",
+            b"1 ",
+            b"12JUNK",
+        ] {
             assert!(digits(bad).is_err());
         }
         assert!(float(b"1e400").is_err());

@@ -15,7 +15,11 @@ pub fn raised(py: Python<'_>, policy: &CompiledPolicy, error: &Error) -> PyErr {
     }
 }
 
-fn exception<'py>(py: Python<'py>, policy: &CompiledPolicy, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+fn exception<'py>(
+    py: Python<'py>,
+    policy: &CompiledPolicy,
+    error: &Error,
+) -> PyResult<Bound<'py, PyAny>> {
     let class = match error.kind().category() {
         Category::Malformed => "MalformedPickle",
         Category::Truncated => "TruncatedPickle",
@@ -34,5 +38,10 @@ fn exception<'py>(py: Python<'py>, policy: &CompiledPolicy, error: &Error) -> Py
     if let ErrorKind::Limit(limit) = error.kind() {
         fields.set_item("limit", limit.name())?;
     }
-    policy.types.exceptions.bind(py).getattr(class)?.call((error.to_string(),), Some(&fields))
+    policy
+        .types
+        .exceptions
+        .bind(py)
+        .getattr(class)?
+        .call((error.to_string(),), Some(&fields))
 }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyFrozenSet, PyInt, PyIterator,
-    PyList, PyMemoryView, PySet, PyString, PyTime, PyTuple, PyType, PyTzInfo,
+    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
+    PyFrozenSet, PyInt, PyIterator, PyList, PyMemoryView, PySet, PyString, PyTime, PyTuple, PyType,
+    PyTzInfo,
 };
 
 use crate::error::{ErrorKind, Failure};
@@ -49,7 +50,14 @@ impl<'py, 'p> PySink<'py, 'p> {
         buffers: Option<Bound<'py, PyIterator>>,
         persistent_load: Option<Bound<'py, PyAny>>,
     ) -> Self {
-        Self { py, policy, buffers, persistent_load, objects: HashMap::new(), zones: HashMap::new() }
+        Self {
+            py,
+            policy,
+            buffers,
+            persistent_load,
+            objects: HashMap::new(),
+            zones: HashMap::new(),
+        }
     }
 
     fn types(&self) -> &'p Types {
@@ -59,7 +67,11 @@ impl<'py, 'p> PySink<'py, 'p> {
     /// The result of a known constructor: an exception about the value is the pickle's fault.
     fn checked<T>(&self, result: PyResult<T>, what: &'static str) -> Made<T, PyErr> {
         result.map_err(|error| {
-            if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { failed(error) }
+            if super::is_about_value(&error, self.py) {
+                ErrorKind::Invalid(what).into()
+            } else {
+                failed(error)
+            }
         })
     }
 
@@ -91,7 +103,9 @@ impl<'py, 'p> PySink<'py, 'p> {
             return Ok(zone.clone());
         }
         let types = self.types();
-        let keys = types.zone_keys.get_or_try_init(self.py, || types.available_zones.call0(self.py));
+        let keys = types
+            .zone_keys
+            .get_or_try_init(self.py, || types.available_zones.call0(self.py));
         let known = passed(keys.and_then(|keys| keys.bind(self.py).contains(key)))?;
         if !known {
             return Err(ErrorKind::Invalid("ZoneInfo: no such time zone here").into());
@@ -148,7 +162,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         let signed = passed((|| {
             let kwargs = ffi::dict(self.py)?;
             kwargs.set_item("signed", true)?;
-            self.types().int.bind(self.py).call_method("from_bytes", (raw, "little"), Some(&kwargs))
+            self.types()
+                .int
+                .bind(self.py)
+                .call_method("from_bytes", (raw, "little"), Some(&kwargs))
         })())?;
         Ok(signed)
     }
@@ -165,13 +182,23 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::text(self.py, &text)).map(Bound::into_any)
     }
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Built<'py> {
-        self.checked(ffi::text_surrogates(self.py, &text), "text: not UTF-8").map(Bound::into_any)
+        self.checked(ffi::text_surrogates(self.py, &text), "text: not UTF-8")
+            .map(Bound::into_any)
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Built<'py> {
         let raw = passed(ffi::bytes(self.py, &raw))?;
         // The caller named the encoding; its exceptions are what pickle raises.
-        let text = passed(self.types().text_decoder.bind(self.py).call1((raw, encoding, errors)))?;
-        if text.is_instance_of::<PyString>() { Ok(text) } else { Err(ErrorKind::Invalid("text: the encoding gave no str").into()) }
+        let text = passed(
+            self.types()
+                .text_decoder
+                .bind(self.py)
+                .call1((raw, encoding, errors)),
+        )?;
+        if text.is_instance_of::<PyString>() {
+            Ok(text)
+        } else {
+            Err(ErrorKind::Invalid("text: the encoding gave no str").into())
+        }
     }
     #[inline]
     fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Built<'py> {
@@ -210,22 +237,58 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 let (month, day_of_month) = (day.month, day.day);
                 let (hour, minute, second) = (clock.hour, clock.minute, clock.second);
                 let year = i32::from(day.year);
-                let made =
-                    PyDateTime::new_with_fold(py, year, month, day_of_month, hour, minute, second, clock.microsecond, zone, clock.fold);
+                let made = PyDateTime::new_with_fold(
+                    py,
+                    year,
+                    month,
+                    day_of_month,
+                    hour,
+                    minute,
+                    second,
+                    clock.microsecond,
+                    zone,
+                    clock.fold,
+                );
                 self.checked(made, "datetime").map(Bound::into_any)
             }
-            KnownValue::Date(day) => self.checked(PyDate::new(py, day.year.into(), day.month, day.day), "date").map(Bound::into_any),
+            KnownValue::Date(day) => self
+                .checked(PyDate::new(py, day.year.into(), day.month, day.day), "date")
+                .map(Bound::into_any),
             KnownValue::Time(clock, zone) => {
                 let zone = Self::tzinfo(zone)?;
-                let made = PyTime::new_with_fold(py, clock.hour, clock.minute, clock.second, clock.microsecond, zone, clock.fold);
+                let made = PyTime::new_with_fold(
+                    py,
+                    clock.hour,
+                    clock.minute,
+                    clock.second,
+                    clock.microsecond,
+                    zone,
+                    clock.fold,
+                );
                 self.checked(made, "time").map(Bound::into_any)
             }
-            KnownValue::TimeDelta { days, seconds, microseconds } => {
-                self.checked(PyDelta::new(py, days, seconds, microseconds, false), "timedelta").map(Bound::into_any)
-            }
+            KnownValue::TimeDelta {
+                days,
+                seconds,
+                microseconds,
+            } => self
+                .checked(
+                    PyDelta::new(py, days, seconds, microseconds, false),
+                    "timedelta",
+                )
+                .map(Bound::into_any),
             KnownValue::Timezone(offset, name) => {
-                let (days, rest) = (offset.div_euclid(86_400_000_000), offset.rem_euclid(86_400_000_000));
-                let delta = PyDelta::new(py, days as i32, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32, false);
+                let (days, rest) = (
+                    offset.div_euclid(86_400_000_000),
+                    offset.rem_euclid(86_400_000_000),
+                );
+                let delta = PyDelta::new(
+                    py,
+                    days as i32,
+                    (rest / 1_000_000) as i32,
+                    (rest % 1_000_000) as i32,
+                    false,
+                );
                 let delta = self.checked(delta, "timezone")?;
                 let class = types.timezone.bind(py);
                 let made = match name {
@@ -235,13 +298,20 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 self.checked(made, "timezone")
             }
             KnownValue::ZoneInfo(key) => self.zone(key),
-            KnownValue::Decimal(text) => self.checked(types.decimal.bind(py).call1((text,)), "Decimal"),
-            KnownValue::Uuid(int, safe) => self.checked(self.uuid(int, safe), "UUID"),
-            KnownValue::Fraction(numerator, denominator) => {
-                self.checked(types.fraction.bind(py).call1((numerator, denominator)), "Fraction")
+            KnownValue::Decimal(text) => {
+                self.checked(types.decimal.bind(py).call1((text,)), "Decimal")
             }
-            KnownValue::Complex(real, imaginary) => Ok(pyo3::types::PyComplex::from_doubles(py, real, imaginary).into_any()),
-            KnownValue::Range([start, stop, step]) => self.checked(types.range.bind(py).call1((start, stop, step)), "range"),
+            KnownValue::Uuid(int, safe) => self.checked(self.uuid(int, safe), "UUID"),
+            KnownValue::Fraction(numerator, denominator) => self.checked(
+                types.fraction.bind(py).call1((numerator, denominator)),
+                "Fraction",
+            ),
+            KnownValue::Complex(real, imaginary) => {
+                Ok(pyo3::types::PyComplex::from_doubles(py, real, imaginary).into_any())
+            }
+            KnownValue::Range([start, stop, step]) => {
+                self.checked(types.range.bind(py).call1((start, stop, step)), "range")
+            }
             KnownValue::OrderedDict => passed(types.ordered_dict.bind(py).call0()),
             KnownValue::Counter => passed(types.counter.bind(py).call0()),
             KnownValue::Namespace => passed(types.namespace.bind(py).call0()),
@@ -259,8 +329,13 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                     Some(bound) => self.checked(class.call1((PyTuple::empty(py), bound)), "deque"),
                 }
             }
-            KnownValue::IpInt(ip, int) => self.checked(types.ip(ip).bind(py).call1((int,)), "IP address"),
-            KnownValue::IpText(ip, text) => self.checked(types.ip(ip).bind(py).call1((text,)), "IP address or network"),
+            KnownValue::IpInt(ip, int) => {
+                self.checked(types.ip(ip).bind(py).call1((int,)), "IP address")
+            }
+            KnownValue::IpText(ip, text) => self.checked(
+                types.ip(ip).bind(py).call1((text,)),
+                "IP address or network",
+            ),
             KnownValue::Path(path, parts) => {
                 let parts = passed(ffi::tuple(py, parts.iter().cloned()))?;
                 self.checked(types.path(path).bind(py).call1(parts), "path")
@@ -273,15 +348,25 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 };
                 self.checked(made, "struct_time")
             }
-            KnownValue::ArrayItems(code, items) => self.checked(types.array.bind(py).call1((code, items)), "array"),
+            KnownValue::ArrayItems(code, items) => {
+                self.checked(types.array.bind(py).call1((code, items)), "array")
+            }
             KnownValue::ArrayBytes(code, format, bytes) => {
-                let made = types.array_reconstructor.bind(py).call1((&types.array, code, format, bytes));
+                let made =
+                    types
+                        .array_reconstructor
+                        .bind(py)
+                        .call1((&types.array, code, format, bytes));
                 self.checked(made, "array")
             }
         }
     }
 
-    fn extend<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
+    fn extend<I: ExactSizeIterator<Item = Object<'py>>>(
+        &mut self,
+        target: &Object<'py>,
+        items: I,
+    ) -> Made<(), PyErr> {
         if let Ok(list) = target.cast_exact::<PyList>() {
             for item in items {
                 passed(ffi::append(list, &item))?;
@@ -299,7 +384,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(target.call_method1("extend", (items,))).map(drop)
     }
 
-    fn insert<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, mut items: I) -> Made<(), PyErr> {
+    fn insert<I: ExactSizeIterator<Item = Object<'py>>>(
+        &mut self,
+        target: &Object<'py>,
+        mut items: I,
+    ) -> Made<(), PyErr> {
         if let Ok(dict) = target.cast_exact::<PyDict>() {
             while let (Some(key), Some(value)) = (items.next(), items.next()) {
                 self.hashed(ffi::set_item(dict, &key, &value))?;
@@ -319,7 +408,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         Ok(())
     }
 
-    fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
+    fn add<I: ExactSizeIterator<Item = Object<'py>>>(
+        &mut self,
+        target: &Object<'py>,
+        items: I,
+    ) -> Made<(), PyErr> {
         if let Ok(set) = target.cast_exact::<PySet>() {
             for item in items {
                 self.hashed(set.add(item))?;
@@ -327,7 +420,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Ok(());
         }
         let method = if self.is_own(target) { "add" } else { "extend" };
-        let held = if self.is_own(target) { target.clone() } else { passed(target.getattr("items"))? };
+        let held = if self.is_own(target) {
+            target.clone()
+        } else {
+            passed(target.getattr("items"))?
+        };
         for item in items {
             match method {
                 "add" => passed(held.call_method1("add", (item,)))?,
@@ -369,7 +466,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if let Ok(int) = value.cast_exact::<PyInt>() {
             return match int.extract() {
                 Ok(small) => View::Int(small),
-                Err(_) => View::BigInt(int.call_method0("bit_length").and_then(|bits| bits.extract()).unwrap_or(u64::MAX)),
+                Err(_) => View::BigInt(
+                    int.call_method0("bit_length")
+                        .and_then(|bits| bits.extract())
+                        .unwrap_or(u64::MAX),
+                ),
             };
         }
         if let Ok(bytes) = value.cast_exact::<PyBytes>() {
@@ -394,7 +495,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return View::ByteArray;
         }
         if let Ok(delta) = value.cast_exact::<PyDelta>() {
-            return View::TimeDelta { days: delta.get_days(), seconds: delta.get_seconds(), microseconds: delta.get_microseconds() };
+            return View::TimeDelta {
+                days: delta.get_days(),
+                seconds: delta.get_seconds(),
+                microseconds: delta.get_microseconds(),
+            };
         }
         let (types, class) = (self.types(), value.get_type());
         if self.class_is(&class, &[&types.ordered_dict, &types.counter]) {
@@ -431,19 +536,31 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if self.class_is(&class, &[&types.decimal, &types.fraction]) {
             // Steps that its hash takes, by the size of what it holds.
             let parts = ["numerator", "denominator"].map(|part| container.getattr(part));
-            let size = |object: &Object<'py>| object.call_method0("__sizeof__").and_then(|size| size.extract()).unwrap_or(0usize);
+            let size = |object: &Object<'py>| {
+                object
+                    .call_method0("__sizeof__")
+                    .and_then(|size| size.extract())
+                    .unwrap_or(0usize)
+            };
             return match &parts {
                 [Ok(upper), Ok(lower)] => size(upper) + size(lower),
                 _ => size(container),
             };
         }
         // A range has a length of its own, and the app's objects may have any.
-        if self.is_own(container) || Types::is(&types.range, &class) { 0 } else { container.len().unwrap_or(0) }
+        if self.is_own(container) || Types::is(&types.range, &class) {
+            0
+        } else {
+            container.len().unwrap_or(0)
+        }
     }
 
     #[inline]
     fn item(&self, tuple: &Object<'py>, index: usize) -> Option<Object<'py>> {
-        tuple.cast_exact::<PyTuple>().ok().and_then(|tuple| tuple.get_item(index).ok())
+        tuple
+            .cast_exact::<PyTuple>()
+            .ok()
+            .and_then(|tuple| tuple.get_item(index).ok())
     }
     fn items(&self, container: &Object<'py>) -> Vec<Object<'py>> {
         if let Ok(tuple) = container.cast_exact::<PyTuple>() {
@@ -455,7 +572,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if let Ok(set) = container.cast_exact::<PyFrozenSet>() {
             return set.iter().collect();
         }
-        container.cast_exact::<PySet>().map(|set| set.iter().collect()).unwrap_or_default()
+        container
+            .cast_exact::<PySet>()
+            .map(|set| set.iter().collect())
+            .unwrap_or_default()
     }
 
     fn entries(&self, dict: &Object<'py>) -> Vec<Object<'py>> {
@@ -466,7 +586,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
 
     fn u128(&self, value: &Object<'py>) -> Option<u128> {
-        value.cast_exact::<PyInt>().ok().and_then(|int| int.extract().ok())
+        value
+            .cast_exact::<PyInt>()
+            .ok()
+            .and_then(|int| int.extract().ok())
     }
 
     fn identity(&self, value: &Object<'py>) -> usize {
@@ -488,7 +611,13 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
     }
 
-    fn construct(&mut self, index: u32, how: How, args: &Object<'py>, kwargs: Option<&Object<'py>>) -> Built<'py> {
+    fn construct(
+        &mut self,
+        index: u32,
+        how: How,
+        args: &Object<'py>,
+        kwargs: Option<&Object<'py>>,
+    ) -> Built<'py> {
         let object = self.registered(index)?;
         let kwargs = kwargs.and_then(|kwargs| kwargs.cast::<PyDict>().ok());
         let Ok(args) = args.cast_exact::<PyTuple>() else {
@@ -497,13 +626,21 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         let class = object.is_instance_of::<PyType>();
         let made = match how {
             How::New if class => (|| {
-                let args = PyTuple::new(self.py, std::iter::once(object.clone()).chain(args.iter()).collect::<Vec<_>>())?;
+                let args = PyTuple::new(
+                    self.py,
+                    std::iter::once(object.clone())
+                        .chain(args.iter())
+                        .collect::<Vec<_>>(),
+                )?;
                 object.getattr("__new__")?.call(args, kwargs)
             })(),
             How::Rebuild(base) if class => (|| {
                 let types = self.types();
                 let base = base.map_or(&types.object, |base| types.factory(base));
-                types.reconstructor.bind(self.py).call1((&object, base, args.get_item(0)?))
+                types
+                    .reconstructor
+                    .bind(self.py)
+                    .call1((&object, base, args.get_item(0)?))
             })(),
             _ => object.call(args, kwargs),
         };
@@ -515,7 +652,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Err(ErrorKind::Internal("no such builder".into()).into());
         };
         let args = passed(ffi::tuple(self.py, args.iter().cloned()))?;
-        self.checked(builder.bind(self.py).call1(args), "value for the framework's own type")
+        self.checked(
+            builder.bind(self.py).call1(args),
+            "value for the framework's own type",
+        )
     }
 
     fn persistent(&mut self, id: &Object<'py>) -> Built<'py> {
@@ -538,7 +678,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn readonly(&mut self, buffer: &Object<'py>) -> Built<'py> {
         let view = self.checked(PyMemoryView::from(buffer), "buffer")?;
         let made = view.getattr("readonly").and_then(|readonly| {
-            if readonly.is_truthy()? { Ok(buffer.clone()) } else { view.call_method0("toreadonly") }
+            if readonly.is_truthy()? {
+                Ok(buffer.clone())
+            } else {
+                view.call_method0("toreadonly")
+            }
         });
         self.checked(made, "buffer")
     }

@@ -41,7 +41,12 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         self.report.count_opcode(byte);
     }
     fn global(&mut self, module: &str, name: &str, offset: usize, allowed: bool) -> bool {
-        self.report.count_global(policy::escaped_part(module), policy::escaped_part(name), offset, allowed);
+        self.report.count_global(
+            policy::escaped_part(module),
+            policy::escaped_part(name),
+            offset,
+            allowed,
+        );
         true
     }
     delegate! {
@@ -80,13 +85,25 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         self.values.frozenset(items)
     }
-    fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+    fn extend<I: ExactSizeIterator<Item = NodeId>>(
+        &mut self,
+        target: &NodeId,
+        items: I,
+    ) -> Made<(), Infallible> {
         self.values.extend(target, items)
     }
-    fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+    fn insert<I: ExactSizeIterator<Item = NodeId>>(
+        &mut self,
+        target: &NodeId,
+        items: I,
+    ) -> Made<(), Infallible> {
         self.values.insert(target, items)
     }
-    fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+    fn add<I: ExactSizeIterator<Item = NodeId>>(
+        &mut self,
+        target: &NodeId,
+        items: I,
+    ) -> Made<(), Infallible> {
         self.values.add(target, items)
     }
     fn view<'v>(&'v self, value: &'v NodeId) -> View<'v> {

@@ -56,7 +56,11 @@ pub enum Node<'a> {
     Date(Day),
     Time(Clock, Option<NodeId>),
     DateTime(Day, Clock, Option<NodeId>),
-    TimeDelta { days: i32, seconds: i32, microseconds: i32 },
+    TimeDelta {
+        days: i32,
+        seconds: i32,
+        microseconds: i32,
+    },
     Timezone(i64, Option<NodeId>),
     ZoneInfo(Box<str>),
     Decimal(Box<str>),
@@ -91,7 +95,10 @@ type Id = Made<NodeId, Infallible>;
 impl<'a> ValueSink<'a> {
     /// A sink that goes on with a stub where the policy would refuse a name: for looking only.
     pub fn lenient() -> Self {
-        Self { nodes: Vec::new(), lenient: true }
+        Self {
+            nodes: Vec::new(),
+            lenient: true,
+        }
     }
 
     /// The node of that number.
@@ -100,8 +107,11 @@ impl<'a> ValueSink<'a> {
     }
 
     fn push(&mut self, node: Node<'a>) -> Id {
-        let id = u32::try_from(self.nodes.len()).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
-        self.nodes.try_reserve(1).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
+        let id = u32::try_from(self.nodes.len())
+            .map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
+        self.nodes
+            .try_reserve(1)
+            .map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
         self.nodes.push(node);
         Ok(NodeId(id))
     }
@@ -157,7 +167,9 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, _errors: &str) -> Id {
         let text = match encoding.to_ascii_lowercase().as_str() {
-            "latin1" | "latin-1" | "iso-8859-1" => Some(raw.iter().copied().map(char::from).collect()),
+            "latin1" | "latin-1" | "iso-8859-1" => {
+                Some(raw.iter().copied().map(char::from).collect())
+            }
             "ascii" if !raw.is_ascii() => None,
             _ => String::from_utf8(raw.into_owned()).ok(),
         };
@@ -194,11 +206,21 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::Date(day) => Node::Date(day),
             KnownValue::Time(clock, zone) => Node::Time(clock, zone.copied()),
             KnownValue::DateTime(day, clock, zone) => Node::DateTime(day, clock, zone.copied()),
-            KnownValue::TimeDelta { days, seconds, microseconds } => Node::TimeDelta { days, seconds, microseconds },
+            KnownValue::TimeDelta {
+                days,
+                seconds,
+                microseconds,
+            } => Node::TimeDelta {
+                days,
+                seconds,
+                microseconds,
+            },
             KnownValue::Timezone(offset, name) => Node::Timezone(offset, name.copied()),
             KnownValue::ZoneInfo(key) => Node::ZoneInfo(key.into()),
             KnownValue::Decimal(text) => Node::Decimal(self.text_of(*text)),
-            KnownValue::Fraction(numerator, denominator) => Node::Fraction(*numerator, *denominator),
+            KnownValue::Fraction(numerator, denominator) => {
+                Node::Fraction(*numerator, *denominator)
+            }
             KnownValue::Uuid(int, _) => Node::Uuid(int),
             KnownValue::OrderedDict => Node::Dict(DictKind::Ordered, Vec::new()),
             KnownValue::DefaultDict(factory) => Node::Dict(DictKind::Default(factory), Vec::new()),
@@ -214,7 +236,11 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         };
         self.push(node)
     }
-    fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+    fn extend<I: ExactSizeIterator<Item = NodeId>>(
+        &mut self,
+        target: &NodeId,
+        items: I,
+    ) -> Made<(), Infallible> {
         match &mut self.nodes[target.0 as usize] {
             Node::List(list) => list.extend(items),
             Node::Stub(stub) => stub.items.extend(items),
@@ -227,7 +253,11 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         }
         Ok(())
     }
-    fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+    fn insert<I: ExactSizeIterator<Item = NodeId>>(
+        &mut self,
+        target: &NodeId,
+        items: I,
+    ) -> Made<(), Infallible> {
         match &mut self.nodes[target.0 as usize] {
             Node::Dict(_, entries) => entries.extend(items),
             Node::Stub(stub) => stub.items.extend(items),
@@ -235,7 +265,11 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         }
         Ok(())
     }
-    fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
+    fn add<I: ExactSizeIterator<Item = NodeId>>(
+        &mut self,
+        target: &NodeId,
+        items: I,
+    ) -> Made<(), Infallible> {
         match &mut self.nodes[target.0 as usize] {
             Node::Set(set) => set.extend(items),
             Node::Stub(stub) => stub.items.extend(items),
@@ -277,9 +311,15 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             Node::Dict(DictKind::Default(_), _) => View::DefaultDict,
             Node::Dict(DictKind::Namespace, _) => View::Namespace,
             Node::Dict(..) => View::Dict,
-            Node::TimeDelta { days, seconds, microseconds } => {
-                View::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
-            }
+            Node::TimeDelta {
+                days,
+                seconds,
+                microseconds,
+            } => View::TimeDelta {
+                days: *days,
+                seconds: *seconds,
+                microseconds: *microseconds,
+            },
             Node::Timezone(..) | Node::ZoneInfo(_) => View::Zone,
             Node::Array(..) => View::ByteArray,
             Node::Stub(_) => View::Stub,
@@ -335,7 +375,12 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         })
     }
     fn stub(&mut self, name: &str, args: Option<&NodeId>) -> Id {
-        self.push(Node::Stub(Box::new(Stub { name: name.into(), args: args.copied(), state: None, items: Vec::new() })))
+        self.push(Node::Stub(Box::new(Stub {
+            name: name.into(),
+            args: args.copied(),
+            state: None,
+            items: Vec::new(),
+        })))
     }
     fn registered(&mut self, _: u32) -> Id {
         self.stub("registered", None)
