@@ -43,7 +43,7 @@ pub enum ErrorKind {
     NegativeLength,
     #[error("invalid {0}")]
     Invalid(&'static str),
-    #[error("{0} can't be used here")]
+    #[error("{0}")]
     Misplaced(&'static str),
     #[error("an odd number of items for a dict")]
     OddItems,
@@ -52,10 +52,7 @@ pub enum ErrorKind {
     #[error("{name} is not allowed{hint}")]
     ForbiddenGlobal { name: Box<str>, hint: Box<str> },
     #[error("{name} is allowed, but not in this use ({reason})")]
-    ForbiddenUse {
-        name: Box<str>,
-        reason: &'static str,
-    },
+    ForbiddenUse { name: Box<str>, reason: &'static str },
     #[error("{name} itself was stored as a value; only what it makes can be read")]
     GlobalAsValue { name: Box<str> },
     #[error("{} was exceeded", .0.name())]
@@ -77,9 +74,9 @@ impl ErrorKind {
     pub fn category(&self) -> Category {
         match self {
             Self::EndOfInput => Category::Truncated,
-            Self::ForbiddenGlobal { .. }
-            | Self::ForbiddenUse { .. }
-            | Self::GlobalAsValue { .. } => Category::Forbidden,
+            Self::ForbiddenGlobal { .. } | Self::ForbiddenUse { .. } | Self::GlobalAsValue { .. } => {
+                Category::Forbidden
+            }
             Self::Limit(_) => Category::Limit,
             Self::ExtensionCode | Self::PersistentId | Self::NoBuffer => Category::Unsupported,
             Self::Internal(_) => Category::Internal,
@@ -117,9 +114,9 @@ impl ErrorKind {
     /// The global that it is about, escaped and cut.
     pub fn global(&self) -> Option<&str> {
         match self {
-            Self::ForbiddenGlobal { name, .. }
-            | Self::ForbiddenUse { name, .. }
-            | Self::GlobalAsValue { name } => Some(name),
+            Self::ForbiddenGlobal { name, .. } | Self::ForbiddenUse { name, .. } | Self::GlobalAsValue { name } => {
+                Some(name)
+            }
             _ => None,
         }
     }
@@ -165,11 +162,7 @@ impl Error {
 impl From<ErrorKind> for Error {
     #[cold]
     fn from(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            offset: None,
-            opcode: None,
-        }))
+        Self(Box::new(Inner { kind, offset: None, opcode: None }))
     }
 }
 

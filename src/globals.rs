@@ -43,6 +43,8 @@ pub enum Known {
     StructTime,
     Array,
     ArrayReconstructor,
+    EnumValue,
+
     // Frameworks, as plain equivalents.
     Text,
     PytzUtc,
@@ -173,6 +175,7 @@ rows! {
     ["time"] "struct_time" => Known::StructTime, CALL;
     ["array"] "array" => Known::Array, CALL | ARGUMENT;
     ["array"] "_array_reconstructor" => Known::ArrayReconstructor, CALL;
+    ["http"] "HTTPStatus" "HTTPMethod" => Known::EnumValue, CALL;
 
     ["django.utils.safestring"]
         "SafeString" "SafeText" "SafeUnicode" "SafeBytes" "EscapeString" "EscapeText" "EscapeUnicode" "EscapeBytes"
@@ -248,15 +251,7 @@ pub fn lookup(module: &str, name: &str) -> Option<&'static Row> {
             for &module in modules {
                 for &name in names {
                     // Once in the life of the process.
-                    table.insert(
-                        (module, name),
-                        &*Box::leak(Box::new(Row {
-                            module,
-                            name,
-                            known,
-                            uses,
-                        })),
-                    );
+                    table.insert((module, name), &*Box::leak(Box::new(Row { module, name, known, uses })));
                 }
             }
         }

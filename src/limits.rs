@@ -107,7 +107,7 @@ impl Default for Limits {
             work: 1_000_000,
             depth: 1_000,
             key_depth: 100,
-            probes: 64,
+            probes: 16,
             int_bits: 65_536,
             int_digits: 4_300,
             decimal_digits: 4_300,
@@ -133,12 +133,8 @@ impl Budget {
         check(size, limits.bytes, Limit::Bytes)?;
         Ok(Self {
             limits,
-            memory: limits
-                .memory
-                .saturating_add(size.saturating_mul(Limits::MEMORY_PER_BYTE)),
-            work: limits
-                .work
-                .saturating_add(size.saturating_mul(Limits::WORK_PER_BYTE)),
+            memory: limits.memory.saturating_add(size.saturating_mul(Limits::MEMORY_PER_BYTE)),
+            work: limits.work.saturating_add(size.saturating_mul(Limits::WORK_PER_BYTE)),
         })
     }
 
@@ -182,9 +178,5 @@ impl Budget {
 /// An error unless `found` is within `bound`.
 #[inline]
 pub fn check(found: u64, bound: u64, limit: Limit) -> Result<(), Error> {
-    if found <= bound {
-        Ok(())
-    } else {
-        Err(ErrorKind::Limit(limit).into())
-    }
+    if found <= bound { Ok(()) } else { Err(ErrorKind::Limit(limit).into()) }
 }

@@ -43,10 +43,7 @@ pub struct Options<'o> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self {
-            strings: Strings::Context,
-            fix_imports: true,
-        }
+        Self { strings: Strings::Context, fix_imports: true }
     }
 }
 
@@ -87,7 +84,7 @@ mod cost {
     pub const DICT_TABLE: usize = 168;
     pub const DICT_ENTRY: usize = 40;
     pub const SET: usize = 232;
-    pub const SET_ENTRY: usize = 34;
+    pub const SET_ENTRY: usize = 64;
     pub const ITEM: usize = 8;
     /// Any other object with state: the largest of the known types is a deque.
     pub const OBJECT: usize = 700;
@@ -135,11 +132,7 @@ pub fn decode<'a, S: Sink<'a>>(
         walk: Vec::new(),
     };
     let value = machine.run()?;
-    Ok(Decoded {
-        value,
-        size: machine.reader.position(),
-        protocol: machine.protocol,
-    })
+    Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
 }
 
 struct Machine<'a, 'm, S: Sink<'a>> {
@@ -175,10 +168,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         loop {
             let offset = self.reader.position();
             self.offset = offset;
-            let byte = self
-                .reader
-                .opcode()
-                .map_err(|error| error.at(offset, None))?;
+            let byte = self.reader.opcode().map_err(|error| error.at(offset, None))?;
             self.sink.opcode(byte);
             match self.step(byte) {
                 Ok(None) => {}
@@ -225,15 +215,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::BINFLOAT => {
                 let value = self.reader.f64()?;
                 let value = self.sink.float(value)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::NONE => {
                 let value = self.sink.none()?;
-                self.push(value);
+                self.push(value)?;
             }
             op::NEWTRUE | op::NEWFALSE => {
                 let value = self.sink.bool(byte == op::NEWTRUE)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::MARK => self.marks.push(self.stack.len()),
             op::EMPTY_DICT => {
@@ -265,12 +255,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::LIST => {
                 let start = self.pop_mark()?;
                 let depth = self.settle_from(start)?;
-                self.budget
-                    .memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
+                self.budget.memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
                 let depth = self.budget.depth(depth.saturating_add(1))?;
-                let value = self
-                    .sink
-                    .list(self.stack.drain(start..).map(Slot::into_value))?;
+                let value = self.sink.list(self.stack.drain(start..).map(Slot::into_value))?;
                 self.push_at(value, depth);
             }
             op::DICT => {
@@ -284,12 +271,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let start = self.pop_mark()?;
                 let depth = self.settle_from(start)?;
                 let depth = self.budget.depth(depth.saturating_add(1))?;
-                self.budget
-                    .memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
+                self.budget.memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
                 self.check_members(None, start)?;
-                let value = self
-                    .sink
-                    .frozenset(self.stack.drain(start..).map(Slot::into_value))?;
+                let value = self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))?;
                 self.push_at(value, depth);
             }
             op::APPEND => {
@@ -330,15 +314,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                                 self.global(&module, &name)?
                             }
                             (View::Opaque, _) => {
-                                return Err(ErrorKind::Misplaced(
-                                    "a name that this sink does not keep",
-                                )
-                                .into());
+                                return Err(ErrorKind::Misplaced("this sink keeps no names").into());
                             }
                             _ => {
-                                return Err(
-                                    ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()
-                                );
+                                return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into());
                             }
                         }
                     }
@@ -406,7 +385,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::BYTEARRAY8 => {
                 let raw = self.reader.counted8()?;
                 let value = self.sink.bytearray(Cow::Borrowed(raw))?;
-                self.push(value);
+                self.push(value)?;
             }
             op::BINUNICODE8 => {
                 let raw = self.reader.counted8()?;
@@ -428,11 +407,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let line = self.reader.line()?;
                 let value = match text::raw_unicode_escape(line)? {
                     text::Unescaped::Text(text) => self.sink.text(text)?,
-                    text::Unescaped::Surrogates(raw) => {
-                        self.sink.text_surrogates(Cow::Owned(raw))?
-                    }
+                    text::Unescaped::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
                 };
-                self.push(value);
+                self.push(value)?;
             }
             op::INT => {
                 let line = self.reader.line()?;
@@ -445,13 +422,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                     _ => self.int_text(text::digits(line)?)?,
                 };
-                self.push(value);
+                self.push(value)?;
             }
             op::LONG => {
                 let line = self.reader.line()?;
                 let line = line.strip_suffix(b"L").unwrap_or(line);
                 let value = self.int_text(text::digits(line)?)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::LONG1 => {
                 let raw = self.reader.counted1()?;
@@ -464,7 +441,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::FLOAT => {
                 let line = self.reader.line()?;
                 let value = self.sink.float(text::float(line)?)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::LONG_BINPUT => {
                 let index = self.reader.u32()?;
@@ -520,29 +497,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let id = match std::str::from_utf8(line) {
                     Ok(text) if text.is_ascii() => self.sink.text(Cow::Borrowed(text))?,
                     _ => {
-                        return Err(
-                            ErrorKind::Invalid("persistent id: protocol 0 requires ASCII").into(),
-                        );
+                        return Err(ErrorKind::Invalid("persistent id: protocol 0 requires ASCII").into());
                     }
                 };
                 let value = self.sink.persistent(&id)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::BINPERSID => {
                 let slot = self.pop()?;
                 let (id, _) = self.settle(slot)?;
                 let value = self.sink.persistent(&id)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::NEXT_BUFFER => {
                 let value = self.sink.buffer()?;
-                self.push(value);
+                self.push(value)?;
             }
             op::READONLY_BUFFER => {
                 let slot = self.pop()?;
                 let (buffer, _) = self.settle(slot)?;
                 let value = self.sink.readonly(&buffer)?;
-                self.push(value);
+                self.push(value)?;
             }
             op::EXT1 | op::EXT2 | op::EXT4 => return Err(ErrorKind::ExtensionCode.into()),
             _ => return Err(ErrorKind::UnknownOpcode(byte).into()),
@@ -553,8 +528,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     // ---- stack and marks
 
     #[inline]
-    fn push(&mut self, value: S::Value) {
+    fn push(&mut self, value: S::Value) -> Step<'a, S> {
+        if S::LEAF > 0 {
+            self.budget.memory(S::LEAF)?;
+        }
         self.stack.push(Slot::Value(value, 0));
+        Ok(())
     }
 
     #[inline]
@@ -571,11 +550,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// An error unless there are `count` items above the topmost mark.
     #[inline]
     fn underflow_below(&self, count: usize) -> Step<'a, S> {
-        if self.stack.len() < self.fence() + count {
-            Err(ErrorKind::StackUnderflow.into())
-        } else {
-            Ok(())
-        }
+        if self.stack.len() < self.fence() + count { Err(ErrorKind::StackUnderflow.into()) } else { Ok(()) }
     }
 
     #[inline]
@@ -583,9 +558,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if self.stack.len() <= self.fence() {
             return Err(ErrorKind::StackUnderflow.into());
         }
-        self.stack
-            .pop()
-            .ok_or_else(|| ErrorKind::StackUnderflow.into())
+        self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
     }
 
     #[inline]
@@ -623,10 +596,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline]
     fn get(&mut self, index: u64) -> Step<'a, S> {
-        match usize::try_from(index)
-            .ok()
-            .and_then(|index| self.memo.get(index))
-        {
+        match usize::try_from(index).ok().and_then(|index| self.memo.get(index)) {
             Some(Some(slot)) => {
                 self.stack.push(slot.clone());
                 Ok(())
@@ -640,8 +610,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline]
     fn push_int(&mut self, value: i64) -> Step<'a, S> {
         let value = self.sink.int(value)?;
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     #[inline]
@@ -650,15 +619,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Ok(text) => self.sink.text(Cow::Borrowed(text))?,
             Err(_) => self.sink.text_surrogates(Cow::Borrowed(raw))?,
         };
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     #[inline]
     fn push_bytes(&mut self, raw: &'a [u8]) -> Step<'a, S> {
         let value = self.sink.bytes(Cow::Borrowed(raw))?;
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     /// A Python 2 str.
@@ -677,42 +644,28 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Strings::Bytes => self.sink.bytes(raw)?,
             Strings::Coded(encoding, errors) => self.sink.text_coded(raw, encoding, errors)?,
         };
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     fn push_long(&mut self, raw: &[u8]) -> Step<'a, S> {
-        limits::check(
-            raw.len() as u64 * 8,
-            self.budget.limits().int_bits,
-            Limit::IntBits,
-        )?;
+        limits::check(raw.len() as u64 * 8, self.budget.limits().int_bits, Limit::IntBits)?;
         let value = match raw.len() {
             0..=8 => {
-                let fill = if raw.last().is_some_and(|&byte| byte >= 0x80) {
-                    0xFF
-                } else {
-                    0
-                };
+                let fill = if raw.last().is_some_and(|&byte| byte >= 0x80) { 0xFF } else { 0 };
                 let mut bytes = [fill; 8];
                 bytes[..raw.len()].copy_from_slice(raw);
                 self.sink.int(i64::from_le_bytes(bytes))?
             }
             _ => self.sink.big_int(raw)?,
         };
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     fn int_text(&mut self, digits: &str) -> Step<'a, S, S::Value> {
         match digits.parse() {
             Ok(value) => self.sink.int(value),
             Err(_) => {
-                limits::check(
-                    digits.len() as u64,
-                    self.budget.limits().int_digits,
-                    Limit::IntDigits,
-                )?;
+                limits::check(digits.len() as u64, self.budget.limits().int_digits, Limit::IntDigits)?;
                 // Conversion is quadratic in the digits.
                 self.budget.work(digits.len() * digits.len() / 256)?;
                 self.sink.int_text(digits)
@@ -729,8 +682,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// A tuple of the slots from `start` on; a pending one if a global or a zone is among them.
     fn tuple(&mut self, start: usize) -> Step<'a, S> {
-        self.budget
-            .memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
+        self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
         let mut depth = 0;
         let mut symbolic = false;
         for index in start..self.stack.len() {
@@ -753,9 +705,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(());
         }
         let depth = self.budget.depth(depth.saturating_add(1))?;
-        let value = self
-            .sink
-            .tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        let value = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
         self.push_at(value, depth);
         Ok(())
     }
@@ -791,16 +741,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 return Ok(value.clone());
             }
             Slot::Pending(pending) => {
-                if let Pending::Instance(instance) = &mut self.pending[*pending as usize] {
-                    if let Some(made) = &instance.made {
-                        instance.depth = depth.max(instance.depth);
-                        return Ok(made.clone());
-                    }
+                if let Pending::Instance(instance) = &mut self.pending[*pending as usize]
+                    && let Some(made) = &instance.made
+                {
+                    instance.depth = depth.max(instance.depth);
+                    return Ok(made.clone());
                 }
             }
             Slot::Global(_) => {}
         }
-        Err(ErrorKind::Misplaced("content for what is no container").into())
+        Err(ErrorKind::Misplaced("APPEND, SETITEM or ADDITEMS on what holds no items").into())
     }
 
     /// APPEND, APPENDS: what is above `start` goes into what is right below it.
@@ -819,14 +769,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Err(ErrorKind::Misplaced("APPEND on what is no list").into()),
         }
         self.budget.memory(cost::ITEM * count)?;
-        self.sink
-            .extend(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.extend(&target, self.stack.drain(start..).map(Slot::into_value))
     }
 
     /// SETITEM, SETITEMS, DICT: the keys and values above `start` go into what is right below it.
     fn insert(&mut self, start: usize) -> Step<'a, S> {
         let count = self.stack.len() - start;
-        if count % 2 != 0 {
+        if !count.is_multiple_of(2) {
             return Err(ErrorKind::OddItems.into());
         }
         if count == 0 {
@@ -845,14 +794,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             View::Stub | View::Object => self.budget.work(40 * count)?,
             _ => return Err(ErrorKind::Misplaced("SETITEM on what is no dict").into()),
         }
-        let table = if self.sink.len(&target) == 0 {
-            cost::DICT_TABLE
-        } else {
-            0
-        };
+        let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
         self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
-        self.sink
-            .insert(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.insert(&target, self.stack.drain(start..).map(Slot::into_value))
     }
 
     /// ADDITEMS: what is above `start` goes into the set right below it.
@@ -870,8 +814,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Err(ErrorKind::Misplaced("ADDITEMS on what is no set").into()),
         }
         self.budget.memory(cost::SET_ENTRY * count)?;
-        self.sink
-            .add(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.add(&target, self.stack.drain(start..).map(Slot::into_value))
     }
 
     // ---- globals
@@ -887,47 +830,29 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Puts a name to the policy.
     fn global(&mut self, module: &str, name: &str) -> Step<'a, S, Slot<S::Value>> {
-        limits::check(
-            (module.len() + name.len()) as u64,
-            self.budget.limits().name_bytes,
-            Limit::NameBytes,
-        )?;
+        limits::check((module.len() + name.len()) as u64, self.budget.limits().name_bytes, Limit::NameBytes)?;
         self.budget.memory(cost::ENTRY)?;
         let fix_imports = self.options.fix_imports && self.protocol < 3;
         let found = self.policy.lookup(module, name, fix_imports);
         let known = matches!(found, Some(Target::Known(..)));
-        let escaped = if known {
-            Box::default()
-        } else {
-            policy::escaped(module, name)
-        };
+        let escaped = if known { Box::default() } else { policy::escaped(module, name) };
         let go_on = self.sink.global(module, name, self.offset, found.is_some());
         let target = match found {
             Some(target) => target,
             None if go_on => Target::Stub,
             None => {
                 let hint = policy::hint(module, name);
-                return Err(ErrorKind::ForbiddenGlobal {
-                    name: escaped,
-                    hint,
-                }
-                .into());
+                return Err(ErrorKind::ForbiddenGlobal { name: escaped, hint }.into());
             }
         };
-        self.globals.push(Global {
-            target,
-            name: escaped,
-        });
+        self.globals.push(Global { target, name: escaped });
         Ok(Slot::Global((self.globals.len() - 1) as u32))
     }
 
     /// The name of a global, for a message.
     fn global_name(&self, index: u32) -> Box<str> {
         match &self.globals[index as usize] {
-            Global {
-                target: Target::Known(row, _),
-                ..
-            } => format!("{}.{}", row.module, row.name).into(),
+            Global { target: Target::Known(row, _), .. } => format!("{}.{}", row.module, row.name).into(),
             Global { name, .. } => name.clone(),
         }
     }

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use num_bigint::BigInt;
 use serde::Serialize;
-use serde::ser::{Error as _, SerializeMap, SerializeSeq, SerializeTuple, Serializer};
+use serde::ser::{SerializeMap, SerializeSeq, SerializeTuple, Serializer};
 use serde_pickle::{HashableValue, Value};
 
 use crate::error::{Error, ErrorKind};
@@ -19,8 +19,8 @@ use crate::sink::{Ip, Path};
 
 /// Containers inside containers: `serde_pickle` writes and drops its values by recursion.
 const DEPTH: usize = 400;
-/// Bits of an integer that is written in decimal: conversion is quadratic.
-const DECIMAL_BITS: u64 = 1 << 16;
+/// Bits of an integer that is written in decimal: conversion is quadratic, and readers bound digits.
+pub(crate) const DECIMAL_BITS: u64 = 1 << 13;
 
 /// What a node is, as plain data.
 enum Plain<'v> {
@@ -60,42 +60,27 @@ fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
         Node::Dict(_, held) => Plain::Dict(entries(values, held)),
         Node::Complex(real, imaginary) => text(format!("{real}{imaginary:+}j")),
         Node::Range(bounds) => Plain::Tuple(Cow::Borrowed(bounds)),
-        Node::Fraction(numerator, denominator) => {
-            Plain::Tuple(Cow::Owned(vec![*numerator, *denominator]))
-        }
+        Node::Fraction(numerator, denominator) => Plain::Tuple(Cow::Owned(vec![*numerator, *denominator])),
         Node::Date(day) => text(json::iso_day(*day)),
         Node::Time(clock, zone) => text(json::iso_clock(*clock) + &zoned(zone)),
-        Node::DateTime(day, clock, zone) => text(format!(
-            "{}T{}{}",
-            json::iso_day(*day),
-            json::iso_clock(*clock),
-            zoned(zone)
-        )),
-        Node::TimeDelta {
-            days,
-            seconds,
-            microseconds,
-        } => Plain::Float(
-            f64::from(*days) * 86_400.0 + f64::from(*seconds) + f64::from(*microseconds) / 1e6,
-        ),
+        Node::DateTime(day, clock, zone) => {
+            text(format!("{}T{}{}", json::iso_day(*day), json::iso_clock(*clock), zoned(zone)))
+        }
+        Node::TimeDelta { days, seconds, microseconds } => {
+            Plain::Float(f64::from(*days) * 86_400.0 + f64::from(*seconds) + f64::from(*microseconds) / 1e6)
+        }
         Node::Timezone(offset, _) => text(json::iso_offset(*offset)),
         Node::ZoneInfo(key) => Plain::Text(Cow::Borrowed(key)),
         Node::Decimal(digits) => Plain::Text(Cow::Borrowed(digits)),
-        Node::Uuid(int) => text(uuid_text(*int)),
-        Node::IpInt(ip, int) => text(ip_text(*ip, *int)),
+        Node::Uuid(int) => text(uuid_text(**int)),
+        Node::IpInt(ip, int) => text(ip_text(*ip, **int)),
         Node::IpText(address) => Plain::Text(Cow::Borrowed(address)),
         Node::Path(kind, parts) => text(path_text(values, *kind, parts)),
         Node::StructTime(fields) => plain_leaf(values, *fields),
         Node::Array(_, items) => plain_leaf(values, *items),
         Node::Stub(stub) => {
             let parts = [("args", stub.args), ("state", stub.state)];
-            Plain::Named(
-                parts
-                    .into_iter()
-                    .filter_map(|(key, part)| Some((key, part?)))
-                    .collect(),
-                &stub.name,
-            )
+            Plain::Named(parts.into_iter().filter_map(|(key, part)| Some((key, part?))).collect(), &stub.name)
         }
     }
 }
@@ -112,24 +97,11 @@ fn plain_leaf<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
 
 /// Writes plain data as a pickle without a single global, of at most about `max_bytes` bytes.
 pub fn sanitize(values: &ValueSink<'_>, root: NodeId, max_bytes: u64) -> Result<Vec<u8>, Error> {
-    let walk = Walk {
-        values,
-        open: RefCell::default(),
-        left: Cell::new(max_bytes),
-        failure: Cell::new(None),
-    };
+    let walk = Walk { values, open: RefCell::default(), left: Cell::new(max_bytes), failure: Cell::new(None) };
     let options = serde_pickle::SerOptions::new();
-    serde_pickle::to_vec(
-        &At {
-            walk: &walk,
-            id: root,
-        },
-        options,
-    )
-    .map_err(|_| {
+    serde_pickle::to_vec(&At { walk: &walk, id: root }, options).map_err(|_| {
         let kind = walk.failure.take();
-        kind.unwrap_or(ErrorKind::Invalid("value for a pickle without globals"))
-            .into()
+        kind.unwrap_or(ErrorKind::Invalid("value for a pickle without globals")).into()
     })
 }
 
@@ -173,6 +145,7 @@ impl Serialize for At<'_, '_, '_> {
         walk.pay(match &value {
             Plain::Text(text) => text.len(),
             Plain::Bytes(raw) => raw.len(),
+            Plain::BigInt(value) => value.bits() as usize / 3,
             _ => 8,
         })?;
         match value {
@@ -183,9 +156,7 @@ impl Serialize for At<'_, '_, '_> {
             Plain::Text(text) => return serializer.serialize_str(&text),
             Plain::Bytes(raw) => return serializer.serialize_bytes(raw),
             // serde has no wider integer than 128 bits, and serde_pickle none wider than 64.
-            Plain::BigInt(value) => {
-                return serializer.serialize_str(&digits(value).map_err(S::Error::custom)?);
-            }
+            Plain::BigInt(value) => return serializer.serialize_str(&digits(value)),
             _ => {}
         }
         {
@@ -200,30 +171,23 @@ impl Serialize for At<'_, '_, '_> {
         let done = match value {
             Plain::Tuple(items) => {
                 let mut tuple = serializer.serialize_tuple(items.len())?;
-                items
-                    .iter()
-                    .try_for_each(|item| tuple.serialize_element(&at(item)))?;
+                items.iter().try_for_each(|item| tuple.serialize_element(&at(item)))?;
                 tuple.end()?
             }
             Plain::Dict(held) => {
                 let mut map = serializer.serialize_map(Some(held.len()))?;
-                held.iter()
-                    .try_for_each(|(key, value)| map.serialize_entry(&at(key), &at(value)))?;
+                held.iter().try_for_each(|(key, value)| map.serialize_entry(&at(key), &at(value)))?;
                 map.end()?
             }
             Plain::Named(parts, name) => {
                 let mut map = serializer.serialize_map(Some(parts.len() + 1))?;
                 map.serialize_entry("name", name)?;
-                parts
-                    .iter()
-                    .try_for_each(|(key, part)| map.serialize_entry(key, &at(part)))?;
+                parts.iter().try_for_each(|(key, part)| map.serialize_entry(key, &at(part)))?;
                 map.end()?
             }
             Plain::List(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
-                items
-                    .iter()
-                    .try_for_each(|item| list.serialize_element(&at(item)))?;
+                items.iter().try_for_each(|item| list.serialize_element(&at(item)))?;
                 list.end()?
             }
             _ => serializer.serialize_unit()?,
@@ -252,10 +216,7 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
                 let value = plain(values, id);
                 let children: Vec<NodeId> = match &value {
                     Plain::List(items) | Plain::Tuple(items) => items.to_vec(),
-                    Plain::Dict(held) => held
-                        .iter()
-                        .flat_map(|(key, value)| [*key, *value])
-                        .collect(),
+                    Plain::Dict(held) => held.iter().flat_map(|(key, value)| [*key, *value]).collect(),
                     Plain::Named(parts, _) => parts.iter().map(|(_, part)| *part).collect(),
                     _ => {
                         done.push(leaf(value));
@@ -283,17 +244,13 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
                     Plain::Dict(_) => {
                         let mut dict = BTreeMap::new();
                         while let (Some(key), Some(value)) = (built.next(), built.next()) {
-                            dict.insert(
-                                key.into_hashable().map_err(|_| ErrorKind::Unhashable)?,
-                                value,
-                            );
+                            dict.insert(key.into_hashable().map_err(|_| ErrorKind::Unhashable)?, value);
                         }
                         Value::Dict(dict)
                     }
                     Plain::Named(parts, name) => {
                         let key = |key: &str| HashableValue::String(key.into());
-                        let mut dict: BTreeMap<_, _> =
-                            parts.iter().map(|(part, _)| key(part)).zip(built).collect();
+                        let mut dict: BTreeMap<_, _> = parts.iter().map(|(part, _)| key(part)).zip(built).collect();
                         dict.insert(key("name"), Value::String(name.into()));
                         Value::Dict(dict)
                     }
@@ -302,8 +259,7 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
             }
         }
     }
-    done.pop()
-        .ok_or_else(|| ErrorKind::Internal("no value was built".into()).into())
+    done.pop().ok_or_else(|| ErrorKind::Internal("no value was built".into()).into())
 }
 
 fn leaf(value: Plain<'_>) -> Value {
@@ -320,10 +276,9 @@ fn leaf(value: Plain<'_>) -> Value {
 
 // ---- text forms
 
-/// The decimal digits of an integer.
-fn digits(value: &BigInt) -> Result<String, Error> {
-    limits::check(value.bits(), DECIMAL_BITS, Limit::IntBits)?;
-    Ok(value.to_string())
+/// The digits of an integer: decimal ones, or hexadecimal ones of a wide integer.
+fn digits(value: &BigInt) -> String {
+    if value.bits() > DECIMAL_BITS { format!("{value:#x}") } else { value.to_string() }
 }
 
 /// NaN and the infinities, as Python's `float` reads them.
@@ -337,33 +292,20 @@ pub(crate) fn float_name(value: f64) -> &'static str {
 
 fn uuid_text(int: u128) -> String {
     let hex = format!("{int:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// An address.
 pub(crate) fn ip_text(ip: Ip, int: u128) -> String {
     match (ip, u32::try_from(int)) {
-        (Ip::V4Address | Ip::V4Network | Ip::V4Interface, Ok(int)) => {
-            Ipv4Addr::from(int).to_string()
-        }
+        (Ip::V4Address | Ip::V4Network | Ip::V4Interface, Ok(int)) => Ipv4Addr::from(int).to_string(),
         _ => Ipv6Addr::from(int).to_string(),
     }
 }
 
 /// A path's parts, joined.
 pub(crate) fn path_text(values: &ValueSink<'_>, kind: Path, parts: &[NodeId]) -> String {
-    let separator = if matches!(kind, Path::PurePosix | Path::Posix) {
-        "/"
-    } else {
-        "\\"
-    };
+    let separator = if matches!(kind, Path::PurePosix | Path::Posix) { "/" } else { "\\" };
     let mut path = String::new();
     for part in parts {
         if let Node::Text(part) = values.node(*part) {
@@ -417,9 +359,5 @@ pub(crate) fn entries(values: &ValueSink<'_>, held: &[NodeId]) -> Vec<(NodeId, N
 /// Each member once.
 pub(crate) fn distinct(values: &ValueSink<'_>, members: &[NodeId]) -> Vec<NodeId> {
     let mut seen = HashSet::with_capacity(members.len());
-    members
-        .iter()
-        .copied()
-        .filter(|member| seen.insert(key(values, *member)))
-        .collect()
+    members.iter().copied().filter(|member| seen.insert(key(values, *member))).collect()
 }

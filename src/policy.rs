@@ -37,12 +37,9 @@ impl Policy {
 
     /// Lets a framework's own builder make what a row of the table stands for. False: no such row.
     pub fn native(&mut self, name: &str, index: u32) -> bool {
-        let row = name
-            .match_indices('.')
-            .find_map(|(dot, _)| globals::lookup(&name[..dot], &name[dot + 1..]));
+        let row = name.match_indices('.').find_map(|(dot, _)| globals::lookup(&name[..dot], &name[dot + 1..]));
         if let Some(row) = row {
-            self.own
-                .insert(name.into(), Target::Known(row, Some(index)));
+            self.own.insert(name.into(), Target::Known(row, Some(index)));
         }
         row.is_some()
     }
@@ -54,10 +51,10 @@ impl Policy {
 
     /// What a name selects. `fix_imports` maps Python 2's names, as pickle does.
     pub fn lookup(&self, module: &str, name: &str, fix_imports: bool) -> Option<Target> {
-        if !self.own.is_empty() {
-            if let Some(target) = self.own.get(format!("{module}.{name}").as_str()) {
-                return Some(*target);
-            }
+        if !self.own.is_empty()
+            && let Some(target) = self.own.get(format!("{module}.{name}").as_str())
+        {
+            return Some(*target);
         }
         match globals::lookup(module, name) {
             Some(row) if fix_imports || !row.python2() => Some(Target::Known(row, None)),
@@ -95,7 +92,11 @@ fn escape(characters: impl Iterator<Item = char>) -> Box<str> {
 /// Modules whose names hand code, or the process, to whoever calls them. Nothing is refused by this
 /// list: what is not allowed is refused. It only stops a policy from being made by mistake.
 const HANDS_OVER_CODE: &[&str] = &[
+    "_functools",
+    "_io",
     "_posixsubprocess",
+    "_weakref",
+    "io",
     "_winapi",
     "asyncio",
     "bdb",
@@ -165,9 +166,7 @@ const HANDS_OVER_CODE: &[&str] = &[
 pub fn refusal(name: &str) -> Option<&'static str> {
     let identifier = |part: &str| {
         let mut characters = part.chars();
-        characters
-            .next()
-            .is_some_and(|first| first == '_' || first.is_alphabetic())
+        characters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
             && characters.all(|character| character == '_' || character.is_alphanumeric())
     };
     if name.contains(['*', '?', '[']) {
@@ -177,15 +176,13 @@ pub fn refusal(name: &str) -> Option<&'static str> {
         return Some("not a full name such as \"shop.cart.Cart\"; prefixes are never allowed");
     }
     let module = name.split('.').next().unwrap_or_default();
-    HANDS_OVER_CODE
-        .contains(&module)
-        .then_some("this module's names can run code of the attacker's choice")
+    HANDS_OVER_CODE.contains(&module).then_some("this module's names can run code of the attacker's choice")
 }
 
 /// The line that would admit a name, for the end of a message, where admitting it is sane.
 pub fn hint(module: &str, name: &str) -> Box<str> {
     let full = format!("{module}.{name}");
-    if full.len() > 128 || refusal(&full).is_some() {
+    if full.len() > 128 || !full.is_ascii() || refusal(&full).is_some() {
         return Box::default();
     }
     format!("; if it is a class of yours, policy.as_plain(\"{full}\") reads its state, and runs nothing of it").into()
@@ -197,10 +194,7 @@ mod tests {
 
     #[test]
     fn a_name_in_a_message_is_escaped_and_cut() {
-        assert_eq!(
-            &*escaped("os", "sys\x1b[31m\ntem"),
-            "os.sys\\u{1b}[31m\\ntem"
-        );
+        assert_eq!(&*escaped("os", "sys\x1b[31m\ntem"), "os.sys\\u{1b}[31m\\ntem");
         assert_eq!(escaped("a", &"b".repeat(1000)).chars().count(), 129);
     }
 
@@ -208,12 +202,9 @@ mod tests {
     fn only_exact_names_are_known() {
         let policy = Policy::default();
         assert!(policy.lookup("decimal", "Decimal", true).is_some());
-        for (module, name) in [
-            ("decimal", "decimal"),
-            ("decimal", "Decimal.x"),
-            ("Decimal", "Decimal"),
-            ("decimal.Decimal", ""),
-        ] {
+        for (module, name) in
+            [("decimal", "decimal"), ("decimal", "Decimal.x"), ("Decimal", "Decimal"), ("decimal.Decimal", "")]
+        {
             assert!(policy.lookup(module, name, true).is_none());
         }
     }

@@ -25,6 +25,7 @@ use crate::sink::value::ValueSink;
 
 use policy::CompiledPolicy;
 use sink::PySink;
+use types::Types;
 
 /// The module behind the package `plainpickle`.
 #[pymodule(gil_used = true)]
@@ -65,28 +66,28 @@ fn safe_loads<'py>(
     let policy = policy.get();
     let limits = read_limits(limits)?;
     let data = readable(data, &limits, policy)?;
-    let buffers: Option<Bound<'py, PyIterator>> = buffers
-        .filter(|buffers| !buffers.is_none())
-        .map(|buffers| buffers.try_iter())
-        .transpose()?;
+    let buffers: Option<Bound<'py, PyIterator>> =
+        buffers.filter(|buffers| !buffers.is_none()).map(|buffers| buffers.try_iter()).transpose()?;
     let strings = match encoding {
         None => Strings::Context,
         Some("bytes") => Strings::Bytes,
         Some(encoding) => Strings::Coded(encoding, errors),
     };
-    let options = Options {
-        strings,
-        fix_imports,
-    };
+    let options = Options { strings, fix_imports };
+    // The app's own code may count on the collector; nothing else is called while it is paused.
+    let own_code = !policy.registered.is_empty() || !policy.natives.is_empty() || persistent_load.is_some();
+    let _paused = (data.as_bytes().len() > PAUSE_BYTES && !own_code).then(|| Paused::new(py, &policy.types));
     let mut sink = PySink::new(py, policy, buffers, persistent_load);
-    let decoded =
-        caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
+    let decoded = caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
     match decoded {
         Ok(decoded) => Ok(decoded.value),
         Err(Failure::Sink(error)) => Err(*error),
         Err(Failure::Pickle(error)) => Err(errors::raised(py, policy, &error)),
     }
 }
+
+/// Opcodes, globals, protocol, size, trailing bytes, error.
+type Inspected<'py> = (Bound<'py, PyDict>, Bound<'py, PyAny>, u8, usize, usize, Option<Bound<'py, PyAny>>);
 
 /// What a pickle names and consists of: (opcodes, globals, protocol, size, trailing, error).
 #[pyfunction]
@@ -96,14 +97,7 @@ fn inspect<'py>(
     data: &Bound<'py, PyAny>,
     policy: Option<&Bound<'py, PyAny>>,
     limits: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(
-    Bound<'py, PyDict>,
-    Bound<'py, PyAny>,
-    u8,
-    usize,
-    usize,
-    Option<Bound<'py, PyAny>>,
-)> {
+) -> PyResult<Inspected<'py>> {
     let py = module.py();
     let policy = compiled(module, policy)?;
     let policy = policy.get();
@@ -112,9 +106,7 @@ fn inspect<'py>(
     let bytes = data.as_bytes();
     let (report, decoded) = py.detach(|| {
         let mut sink = GlobalsSink::default();
-        let decoded = caught(|| {
-            machine::decode(bytes, &mut sink, &policy.core, &limits, &Options::default())
-        });
+        let decoded = caught(|| machine::decode(bytes, &mut sink, &policy.core, &limits, &Options::default()));
         (sink.finish(), decoded.map_err(pickle_error))
     });
     let opcodes = PyDict::new(py);
@@ -124,15 +116,7 @@ fn inspect<'py>(
     let globals: Vec<_> = report
         .globals
         .iter()
-        .map(|found| {
-            (
-                &*found.module,
-                &*found.name,
-                found.count,
-                found.offsets.clone(),
-                found.allowed,
-            )
-        })
+        .map(|found| (&*found.module, &*found.name, found.count, found.offsets.clone(), found.allowed))
         .collect();
     let globals = globals.into_pyobject(py)?;
     let protocol = match bytes {
@@ -144,30 +128,15 @@ fn inspect<'py>(
         Err(error) => (bytes.len(), Some(error)),
     };
     // Decoding went on behind a refused name; loading stops at the first.
-    if let Some((found, offset)) = report.first_refused() {
-        if error.as_ref().is_none_or(|error| offset <= error.offset()) {
-            let name = format!("{}.{}", found.module, found.name).into();
-            let kind = ErrorKind::ForbiddenGlobal {
-                name,
-                hint: core_policy::hint(&found.module, &found.name),
-            };
-            error = Some(Error::from(kind).at(offset, bytes.get(offset).copied()));
-        }
+    if let Some((found, offset)) = report.first_refused()
+        && error.as_ref().is_none_or(|error| offset <= error.offset())
+    {
+        let name = format!("{}.{}", found.module, found.name).into();
+        let kind = ErrorKind::ForbiddenGlobal { name, hint: core_policy::hint(&found.module, &found.name) };
+        error = Some(Error::from(kind).at(offset, bytes.get(offset).copied()));
     }
-    let error = error.map(|error| {
-        errors::raised(py, policy, &error)
-            .into_value(py)
-            .into_bound(py)
-            .into_any()
-    });
-    Ok((
-        opcodes,
-        globals,
-        protocol,
-        bytes.len(),
-        bytes.len() - size,
-        error,
-    ))
+    let error = error.map(|error| errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any());
+    Ok((opcodes, globals, protocol, bytes.len(), bytes.len() - size, error))
 }
 
 /// Readable tagged JSON of a pickle; what the policy refuses is shown as an inert stub.
@@ -180,8 +149,7 @@ fn to_json<'py>(
     limits: Option<&Bound<'py, PyAny>>,
     indent: usize,
 ) -> PyResult<String> {
-    let finish =
-        |values: &ValueSink<'_>, root, size| json::write(values, root, indent.min(8), size);
+    let finish = |values: &ValueSink<'_>, root, size| json::write(values, root, indent.min(8), size);
     converted(module, data, policy, limits, ValueSink::lenient, finish)
 }
 
@@ -194,14 +162,7 @@ fn sanitize<'py>(
     policy: Option<&Bound<'py, PyAny>>,
     limits: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let raw = converted(
-        module,
-        data,
-        policy,
-        limits,
-        ValueSink::default,
-        plain::sanitize,
-    )?;
+    let raw = converted(module, data, policy, limits, ValueSink::default, plain::sanitize)?;
     PyBytes::new_with(module.py(), raw.len(), |target| {
         target.copy_from_slice(&raw);
         Ok(())
@@ -214,20 +175,14 @@ fn refusal(name: &str) -> Option<&'static str> {
     core_policy::refusal(name)
 }
 
+/// Byte, name, protocol, stack before, stack after.
+type Row = (u8, &'static str, u8, Vec<&'static str>, Vec<&'static str>);
+
 /// The opcode table: (byte, name, protocol, stack before, stack after) for each row.
 #[pyfunction]
-fn opcode_table() -> Vec<(u8, &'static str, u8, Vec<&'static str>, Vec<&'static str>)> {
+fn opcode_table() -> Vec<Row> {
     let rows = crate::opcode::OPCODES.iter();
-    rows.map(|row| {
-        (
-            row.byte,
-            row.name,
-            row.protocol,
-            row.before.to_vec(),
-            row.after.to_vec(),
-        )
-    })
-    .collect()
+    rows.map(|row| (row.byte, row.name, row.protocol, row.before.to_vec(), row.after.to_vec())).collect()
 }
 
 /// Decodes into a value tree and finishes it, all without the interpreter lock.
@@ -248,19 +203,11 @@ fn converted<'py, T: Send>(
     let made = py.detach(|| {
         caught(|| {
             let mut values: ValueSink<'_> = sink();
-            let decoded = machine::decode(
-                bytes,
-                &mut values,
-                &policy.core,
-                &limits,
-                &Options::default(),
-            )?;
-            let max_bytes = limits
-                .output_bytes
-                .saturating_add(Limits::OUTPUT_PER_BYTE.saturating_mul(bytes.len() as u64));
+            let decoded = machine::decode(bytes, &mut values, &policy.core, &limits, &Options::default())?;
+            let max_bytes =
+                limits.output_bytes.saturating_add(Limits::OUTPUT_PER_BYTE.saturating_mul(bytes.len() as u64));
             Ok::<_, Failure<Infallible>>(
-                finish(&values, decoded.value, max_bytes)
-                    .map_err(|error| error.at(decoded.size, None))?,
+                finish(&values, decoded.value, max_bytes).map_err(|error| error.at(decoded.size, None))?,
             )
         })
     });
@@ -292,17 +239,13 @@ fn compiled<'py>(
 ) -> PyResult<Bound<'py, CompiledPolicy>> {
     let py = module.py();
     let compiled = match policy {
-        Some(policy) => policy
-            .getattr("_compiled")
-            .map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?,
+        Some(policy) => {
+            policy.getattr("_compiled").map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?
+        }
         None => match module.dict().get_item("_default")? {
             Some(compiled) => compiled,
             None => {
-                let compiled = py
-                    .import("plainpickle.policy")?
-                    .getattr("Policy")?
-                    .call0()?
-                    .getattr("_compiled")?;
+                let compiled = py.import("plainpickle.policy")?.getattr("Policy")?.call0()?.getattr("_compiled")?;
                 module.setattr("_default", &compiled)?;
                 compiled
             }
@@ -338,11 +281,7 @@ fn read_limits(limits: Option<&Bound<'_, PyAny>>) -> PyResult<Limits> {
 }
 
 /// The bytes of a bytes-like object that is within the limit; anything but `bytes` is copied.
-fn readable<'py>(
-    data: &Bound<'py, PyAny>,
-    limits: &Limits,
-    policy: &CompiledPolicy,
-) -> PyResult<Bound<'py, PyBytes>> {
+fn readable<'py>(data: &Bound<'py, PyAny>, limits: &Limits, policy: &CompiledPolicy) -> PyResult<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
@@ -363,6 +302,30 @@ fn contiguous<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         return Err(PyBufferError::new_err("a contiguous buffer is required"));
     }
     Ok(view.call_method0("tobytes")?.cast_into()?)
+}
+
+/// Input from which on the garbage collector is paused: it would walk over the growing result again
+/// and again, at a cost that is not linear.
+const PAUSE_BYTES: usize = 1 << 16;
+
+/// The garbage collector is off for as long as this lives, if it was on.
+struct Paused<'py, 'p>(Python<'py>, Option<&'p Types>);
+
+impl<'py, 'p> Paused<'py, 'p> {
+    fn new(py: Python<'py>, types: &'p Types) -> Self {
+        let enabled = types.gc_is_enabled.bind(py).call0().and_then(|enabled| enabled.is_truthy());
+        let paused = matches!(enabled, Ok(true)) && types.gc_disable.bind(py).call0().is_ok();
+        Self(py, paused.then_some(types))
+    }
+}
+
+impl Drop for Paused<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(types) = self.1 {
+            // It takes no arguments and has no way to fail.
+            let _ = types.gc_enable.bind(self.0).call0();
+        }
+    }
 }
 
 /// Whether an exception says that a value is wrong, and not that the process is in trouble.

@@ -48,11 +48,7 @@ impl<'a> Reader<'a> {
     /// The next `count` bytes.
     #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
-        match self
-            .data
-            .get(self.position..)
-            .and_then(|rest| rest.get(..count))
-        {
+        match self.data.get(self.position..).and_then(|rest| rest.get(..count)) {
             Some(bytes) => {
                 self.position += count;
                 Ok(bytes)
@@ -64,11 +60,7 @@ impl<'a> Reader<'a> {
     /// The next `N` bytes.
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        match self
-            .data
-            .get(self.position..)
-            .and_then(|rest| rest.first_chunk())
-        {
+        match self.data.get(self.position..).and_then(|rest| rest.first_chunk()) {
             Some(bytes) => {
                 self.position += N;
                 Ok(*bytes)
@@ -159,25 +151,16 @@ mod tests {
     #[test]
     fn a_lying_length_is_an_end_of_input_error() {
         let mut reader = Reader::new(b"\xff\xff\xff\xff\xff\xff\xff\x7fabc");
-        assert!(matches!(
-            reader.counted8().unwrap_err().kind(),
-            ErrorKind::Truncated
-        ));
+        assert!(matches!(reader.counted8().unwrap_err().kind(), ErrorKind::Truncated));
         let mut reader = Reader::new(b"\xfe\xff\xff\xffabc");
-        assert!(matches!(
-            reader.counted4_signed().unwrap_err().kind(),
-            ErrorKind::NegativeLength
-        ));
+        assert!(matches!(reader.counted4_signed().unwrap_err().kind(), ErrorKind::NegativeLength));
     }
 
     #[test]
     fn a_line_ends_at_its_newline() {
         let mut reader = Reader::new(b"one\ntwo");
         assert_eq!(reader.line().unwrap(), b"one");
-        assert!(matches!(
-            reader.line().unwrap_err().kind(),
-            ErrorKind::Truncated
-        ));
+        assert!(matches!(reader.line().unwrap_err().kind(), ErrorKind::Truncated));
         assert_eq!(reader.remaining(), 3);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::opcode::{self, OPCODES};
+use crate::policy;
 
 /// How many offsets of one global are kept.
 const OFFSETS: usize = 16;
@@ -18,7 +19,7 @@ pub struct Report {
     /// Each global, in the order of first use.
     pub globals: Vec<GlobalUse>,
     #[serde(skip)]
-    index: HashMap<(Box<str>, Box<str>), usize>,
+    index: HashMap<Box<str>, usize>,
 }
 
 /// One global, and where it is named.
@@ -50,10 +51,7 @@ fn by_name<S: serde::Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok
 }
 
 fn rows(counts: &Counts) -> impl Iterator<Item = (&'static str, usize)> {
-    OPCODES
-        .iter()
-        .map(|row| (row.name, counts.0[row.byte as usize]))
-        .filter(|(_, count)| *count > 0)
+    OPCODES.iter().map(|row| (row.name, counts.0[row.byte as usize])).filter(|(_, count)| *count > 0)
 }
 
 impl Report {
@@ -65,16 +63,12 @@ impl Report {
     /// The first global that the policy does not allow, and where it stands.
     pub fn first_refused(&self) -> Option<(&GlobalUse, usize)> {
         let refused = self.globals.iter().filter(|found| !found.allowed);
-        refused
-            .filter_map(|found| Some((found, *found.offsets.first()?)))
-            .min_by_key(|(_, offset)| *offset)
+        refused.filter_map(|found| Some((found, *found.offsets.first()?))).min_by_key(|(_, offset)| *offset)
     }
 
     /// The highest protocol that an opcode in it came with.
     pub fn highest_protocol(&self) -> u8 {
-        let used = OPCODES
-            .iter()
-            .filter(|row| self.opcodes.0[row.byte as usize] > 0);
+        let used = OPCODES.iter().filter(|row| self.opcodes.0[row.byte as usize] > 0);
         used.map(|row| row.protocol).max().unwrap_or(0)
     }
 
@@ -84,26 +78,12 @@ impl Report {
         }
     }
 
-    pub(crate) fn count_global(
-        &mut self,
-        module: Box<str>,
-        name: Box<str>,
-        offset: usize,
-        allowed: bool,
-    ) {
+    pub(crate) fn count_global(&mut self, module: &str, name: &str, offset: usize, allowed: bool) {
         let next = self.globals.len();
-        let index = *self
-            .index
-            .entry((module.clone(), name.clone()))
-            .or_insert(next);
+        let index = *self.index.entry(format!("{module}\n{name}").into()).or_insert(next);
         if index == next {
-            self.globals.push(GlobalUse {
-                module,
-                name,
-                count: 0,
-                offsets: Vec::new(),
-                allowed,
-            });
+            let (module, name) = (policy::escaped_part(module), policy::escaped_part(name));
+            self.globals.push(GlobalUse { module, name, count: 0, offsets: Vec::new(), allowed });
         }
         let found = &mut self.globals[index];
         found.count += 1;

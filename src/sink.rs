@@ -25,6 +25,8 @@ pub enum View<'v> {
     Surrogates,
     Bytes(&'v [u8]),
     ByteArray,
+    /// Another known value that has no hash.
+    Unhashable,
     Tuple,
     FrozenSet,
     List,
@@ -50,7 +52,7 @@ pub enum View<'v> {
     Opaque,
 }
 
-/// The factories that a defaultdict may have.
+/// The builtin types that a defaultdict may have as its factory, or a class as its base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factory {
     Int,
@@ -60,6 +62,8 @@ pub enum Factory {
     Str,
     Float,
     Tuple,
+    /// Only as a base.
+    Bytes,
 }
 
 impl Factory {
@@ -73,6 +77,7 @@ impl Factory {
             Self::Str => "str",
             Self::Float => "float",
             Self::Tuple => "tuple",
+            Self::Bytes => "bytes",
         }
     }
 }
@@ -133,8 +138,8 @@ pub enum KnownValue<'v, V> {
     },
     /// An offset of less than a day, in microseconds, and its name.
     Timezone(i64, Option<&'v V>),
-    /// A key made of plain path segments.
-    ZoneInfo(&'v str),
+    /// A key made of plain path segments, and whether it comes from the cache.
+    ZoneInfo(&'v str, bool),
     /// In Decimal's own grammar, within the limits.
     Decimal(&'v V),
     /// Two integers; the denominator is not zero.
@@ -178,6 +183,8 @@ pub trait Sink<'a> {
     type Value: Clone;
     /// The sink's own error.
     type Error;
+    /// Bytes that a leaf takes, where the sink does not share the common ones.
+    const LEAF: usize = 0;
 
     fn none(&mut self) -> Made<Self::Value, Self::Error>;
     fn bool(&mut self, value: bool) -> Made<Self::Value, Self::Error>;
@@ -191,27 +198,13 @@ pub trait Sink<'a> {
     /// UTF-8 in which surrogates may stand alone. Not valid UTF-8: the sink says so.
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
     /// A Python 2 str under the caller's own encoding.
-    fn text_coded(
-        &mut self,
-        raw: Cow<'a, [u8]>,
-        encoding: &str,
-        errors: &str,
-    ) -> Made<Self::Value, Self::Error>;
+    fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Made<Self::Value, Self::Error>;
     fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
     fn bytearray(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
 
-    fn tuple<I: ExactSizeIterator<Item = Self::Value>>(
-        &mut self,
-        items: I,
-    ) -> Made<Self::Value, Self::Error>;
-    fn list<I: ExactSizeIterator<Item = Self::Value>>(
-        &mut self,
-        items: I,
-    ) -> Made<Self::Value, Self::Error>;
-    fn frozenset<I: ExactSizeIterator<Item = Self::Value>>(
-        &mut self,
-        items: I,
-    ) -> Made<Self::Value, Self::Error>;
+    fn tuple<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
+    fn list<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
+    fn frozenset<I: ExactSizeIterator<Item = Self::Value>>(&mut self, items: I) -> Made<Self::Value, Self::Error>;
     fn set(&mut self) -> Made<Self::Value, Self::Error>;
     fn dict(&mut self) -> Made<Self::Value, Self::Error>;
     /// A known value type.
@@ -244,10 +237,7 @@ pub trait Sink<'a> {
     fn view<'v>(&'v self, value: &'v Self::Value) -> View<'v>;
     /// Text or bytes, whose hash nobody can choose: cheaper than a view.
     fn is_text(&self, value: &Self::Value) -> bool {
-        matches!(
-            self.view(value),
-            View::Text(_) | View::Surrogates | View::Bytes(_)
-        )
+        matches!(self.view(value), View::Text(_) | View::Surrogates | View::Bytes(_))
     }
     /// How many items or entries a container has; of a key, what its hash costs besides, in steps.
     fn len(&self, container: &Self::Value) -> usize;
@@ -266,6 +256,8 @@ pub trait Sink<'a> {
 
     /// An inert stand-in for what the policy does not know: the escaped name, and the arguments.
     fn stub(&mut self, name: &str, args: Option<&Self::Value>) -> Made<Self::Value, Self::Error>;
+    /// A builtin type, as an argument of an app's class.
+    fn builtin(&mut self, factory: Factory) -> Made<Self::Value, Self::Error>;
     /// The app's class or function of that number, as a value.
     fn registered(&mut self, index: u32) -> Made<Self::Value, Self::Error>;
     /// An instance by the app's class or function of that number.

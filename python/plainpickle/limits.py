@@ -33,7 +33,7 @@ class Limits:
     max_work: Optional[int] = 1_000_000
     max_depth: Optional[int] = 1_000
     max_key_depth: Optional[int] = 100
-    max_probes: Optional[int] = 64
+    max_probes: Optional[int] = 16
     max_int_bits: Optional[int] = 65_536
     max_int_digits: Optional[int] = 4_300
     max_decimal_digits: Optional[int] = 4_300

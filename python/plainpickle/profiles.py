@@ -41,10 +41,12 @@ def flask() -> Policy:
     native: dict[str, Callable[..., Any]] = {}
     modules = ("werkzeug", "werkzeug.datastructures", "werkzeug.datastructures.structures")
     for name in ("MultiDict", "OrderedMultiDict", "ImmutableMultiDict", "ImmutableOrderedMultiDict"):
-        cls = _found("werkzeug.datastructures", name)
-        if cls is not None:
-            for module in modules:
-                native[f"{module}.{name}"] = cls
+        # Werkzeug 3.1 keeps the ordered ones under private names, and warns about the public ones.
+        for own in (f"_{name}", name):
+            cls = _found("werkzeug.datastructures.structures", own) or _found(modules[1], own)
+            if cls is not None:
+                native.update({f"{module}.{name}": cls for module in modules})
+                break
     return Policy()._with_native({**native, **_markup(), **_pytz()})
 
 

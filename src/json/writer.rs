@@ -12,12 +12,11 @@ use crate::plain;
 use crate::sink::value::{DictKind, Node, NodeId, ValueSink};
 use crate::sink::{Clock, Day};
 
-/// Bits of an integer that is written as a number; a wider one is tagged, since readers bound digits.
-const PLAIN_BITS: u64 = 1 << 13;
-
 /// What is still to be written, topmost last.
 enum Task<'t> {
     Value(NodeId),
+    /// Items from an index on, with commas between them.
+    Items(Vec<NodeId>, usize),
     Raw(&'static str),
     Key(&'t str),
     Text(&'t str),
@@ -29,20 +28,9 @@ enum Task<'t> {
 
 /// Writes the value `root` of at most `max_bytes` bytes; `indent` spaces a level, 0 for one line.
 /// A container inside itself is written as `{" cycle": levels up}`.
-pub fn write(
-    values: &ValueSink<'_>,
-    root: NodeId,
-    indent: usize,
-    max_bytes: u64,
-) -> Result<String, Error> {
-    let mut writer = Writer {
-        values,
-        indent,
-        level: 0,
-        out: String::new(),
-        tasks: vec![Task::Value(root)],
-        open: HashMap::new(),
-    };
+pub fn write(values: &ValueSink<'_>, root: NodeId, indent: usize, max_bytes: u64) -> Result<String, Error> {
+    let mut writer =
+        Writer { values, indent, level: 0, out: String::new(), tasks: vec![Task::Value(root)], open: HashMap::new() };
     while let Some(task) = writer.tasks.pop() {
         writer.step(task)?;
         limits::check(writer.out.len() as u64, max_bytes, Limit::OutputBytes)?;
@@ -90,6 +78,15 @@ impl<'t> Writer<'t, '_> {
                 self.open.remove(&id.number());
             }
             Task::Value(id) => self.value(id)?,
+            Task::Items(items, index) => {
+                if let Some(&item) = items.get(index) {
+                    self.tasks.push(Task::Items(items, index + 1));
+                    self.tasks.push(Task::Value(item));
+                    if index > 0 {
+                        self.step(Task::Comma)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -97,8 +94,7 @@ impl<'t> Writer<'t, '_> {
     fn newline(&mut self) {
         if self.indent > 0 {
             self.out.push('\n');
-            self.out
-                .extend(std::iter::repeat_n(' ', self.indent * self.level));
+            self.out.extend(std::iter::repeat_n(' ', self.indent * self.level));
         }
     }
 
@@ -123,7 +119,7 @@ impl<'t> Writer<'t, '_> {
             Node::None => self.out.push_str("null"),
             Node::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Node::Int(value) => write!(self.out, "{value}").unwrap_or_default(),
-            Node::BigInt(value) if value.bits() > PLAIN_BITS => {
+            Node::BigInt(value) if value.bits() > plain::DECIMAL_BITS => {
                 self.tagged(r#"{" int":"#, &format!("{:#x}", value.as_ref()))?
             }
             Node::BigInt(value) => write!(self.out, "{value}").unwrap_or_default(),
@@ -137,48 +133,30 @@ impl<'t> Writer<'t, '_> {
             Node::Bytes(raw) => self.tagged(r#"{" b":"#, &STANDARD.encode(raw))?,
             Node::ByteArray(raw) => self.tagged(r#"{" bytearray":"#, &STANDARD.encode(raw))?,
             Node::Decimal(text) => self.tagged(r#"{" decimal":"#, text)?,
-            Node::Uuid(int) => self.tagged(r#"{" u":"#, &format!("{int:032x}"))?,
+            Node::Uuid(int) => self.tagged(r#"{" u":"#, &format!("{:032x}", **int))?,
             Node::Date(day) => self.tagged(r#"{" date":"#, &iso_day(*day))?,
-            Node::TimeDelta {
-                days,
-                seconds,
-                microseconds,
-            } => {
-                write!(
-                    self.out,
-                    r#"{{" timedelta":[{days},{seconds},{microseconds}]}}"#
-                )
-                .unwrap_or_default();
+            Node::TimeDelta { days, seconds, microseconds } => {
+                write!(self.out, r#"{{" timedelta":[{days},{seconds},{microseconds}]}}"#).unwrap_or_default();
             }
             Node::ZoneInfo(key) => self.tagged(r#"{" zone":"#, key)?,
-            Node::Timezone(offset, None) => {
-                self.tagged(r#"{" timezone":"#, &iso_offset(*offset))?
-            }
+            Node::Timezone(offset, None) => self.tagged(r#"{" timezone":"#, &iso_offset(*offset))?,
             Node::Timezone(offset, Some(name)) => {
                 self.out.push_str(r#"{" timezone":["#);
                 self.text(&iso_offset(*offset))?;
                 self.out.push(',');
                 self.tasks.extend([Task::Raw("]}"), Task::Value(*name)]);
             }
-            Node::Time(clock, zone) => {
-                self.moment(r#"{" time":"#, &iso_clock(*clock), clock.fold, *zone)?
-            }
+            Node::Time(clock, zone) => self.moment(r#"{" time":"#, &iso_clock(*clock), clock.fold, *zone)?,
             Node::DateTime(day, clock, zone) => {
                 let text = format!("{}T{}", iso_day(*day), iso_clock(*clock));
                 self.moment(r#"{" datetime":"#, &text, clock.fold, *zone)?;
             }
-            Node::IpInt(ip, int) => self.tagged(r#"{" ip":"#, &plain::ip_text(*ip, *int))?,
+            Node::IpInt(ip, int) => self.tagged(r#"{" ip":"#, &plain::ip_text(*ip, **int))?,
             Node::IpText(text) => self.tagged(r#"{" ip":"#, text)?,
-            Node::Path(kind, parts) => {
-                self.tagged(r#"{" path":"#, &plain::path_text(values, *kind, parts))?
-            }
-            Node::Complex(real, imaginary) => {
-                self.tagged(r#"{" complex":"#, &format!("{real}{imaginary:+}j"))?
-            }
+            Node::Path(kind, parts) => self.tagged(r#"{" path":"#, &plain::path_text(values, *kind, parts))?,
+            Node::Complex(real, imaginary) => self.tagged(r#"{" complex":"#, &format!("{real}{imaginary:+}j"))?,
             Node::Range(bounds) => self.wrapped(r#"{" range":"#, bounds.to_vec()),
-            Node::Fraction(numerator, denominator) => {
-                self.wrapped(r#"{" fraction":"#, vec![*numerator, *denominator])
-            }
+            Node::Fraction(numerator, denominator) => self.wrapped(r#"{" fraction":"#, vec![*numerator, *denominator]),
             Node::StructTime(fields) => self.inside(r#"{" struct_time":"#, *fields),
             Node::Array(code, items) => {
                 write!(self.out, r#"{{" array":["{code}","#).unwrap_or_default();
@@ -200,9 +178,7 @@ impl<'t> Writer<'t, '_> {
             Node::List(items) => self.items(items.clone()),
             Node::Tuple(items) => self.wrapped(r#"{" t":"#, items.to_vec()),
             Node::Set(items) => self.wrapped(r#"{" set":"#, plain::distinct(self.values, items)),
-            Node::FrozenSet(items) => {
-                self.wrapped(r#"{" frozenset":"#, plain::distinct(self.values, items))
-            }
+            Node::FrozenSet(items) => self.wrapped(r#"{" frozenset":"#, plain::distinct(self.values, items)),
             Node::Deque(items, None) => self.wrapped(r#"{" deque":"#, items.clone()),
             Node::Deque(items, Some(bound)) => {
                 write!(self.out, r#"{{" deque":[{bound},"#).unwrap_or_default();
@@ -237,18 +213,15 @@ impl<'t> Writer<'t, '_> {
                 if !stub.items.is_empty() {
                     // Opened by hand: the list has no node of its own.
                     self.tasks.push(Task::Close(']'));
-                    self.push_separated(&stub.items);
-                    self.tasks
-                        .extend([Task::Open('['), Task::Key("items"), Task::Comma]);
+                    self.tasks.push(Task::Items(stub.items.clone(), 0));
+                    self.tasks.extend([Task::Open('['), Task::Key("items"), Task::Comma]);
                 }
                 for (key, part) in parts.into_iter().rev() {
                     if let Some(part) = part {
-                        self.tasks
-                            .extend([Task::Value(part), Task::Key(key), Task::Comma]);
+                        self.tasks.extend([Task::Value(part), Task::Key(key), Task::Comma]);
                     }
                 }
-                self.tasks
-                    .extend([Task::Text(&stub.name), Task::Key(" stub"), Task::Open('{')]);
+                self.tasks.extend([Task::Text(&stub.name), Task::Key(" stub"), Task::Open('{')]);
             }
             _ => self.out.push_str("null"),
         }
@@ -290,17 +263,8 @@ impl<'t> Writer<'t, '_> {
             return;
         }
         self.tasks.push(Task::Close(']'));
-        self.push_separated(&items);
+        self.tasks.push(Task::Items(items, 0));
         self.tasks.push(Task::Open('['));
-    }
-
-    fn push_separated(&mut self, items: &[NodeId]) {
-        for (index, item) in items.iter().enumerate().rev() {
-            self.tasks.push(Task::Value(*item));
-            if index > 0 {
-                self.tasks.push(Task::Comma);
-            }
-        }
     }
 
     /// Pairs of key and value, as lists of two.
@@ -311,13 +275,7 @@ impl<'t> Writer<'t, '_> {
         }
         self.tasks.push(Task::Close(']'));
         for (index, (key, value)) in entries.iter().enumerate().rev() {
-            self.tasks.extend([
-                Task::Raw("]"),
-                Task::Value(*value),
-                Task::Raw(","),
-                Task::Value(*key),
-                Task::Raw("["),
-            ]);
+            self.tasks.extend([Task::Raw("]"), Task::Value(*value), Task::Raw(","), Task::Value(*key), Task::Raw("[")]);
             if index > 0 {
                 self.tasks.push(Task::Comma);
             }
@@ -337,13 +295,7 @@ impl<'t> Writer<'t, '_> {
     }
 
     /// A time or a datetime: text where text holds all of it, else a list with the zone and the fold.
-    fn moment(
-        &mut self,
-        tag: &'static str,
-        text: &str,
-        fold: bool,
-        zone: Option<NodeId>,
-    ) -> Result<(), Error> {
+    fn moment(&mut self, tag: &'static str, text: &str, fold: bool, zone: Option<NodeId>) -> Result<(), Error> {
         match zone.map(|zone| self.values.node(zone)) {
             None if !fold => return self.tagged(tag, text),
             Some(Node::Timezone(offset, None)) if !fold => {
@@ -381,10 +333,7 @@ pub(crate) fn iso_clock(clock: Clock) -> String {
 /// An offset in ISO form, from microseconds.
 pub(crate) fn iso_offset(microseconds: i64) -> String {
     let sign = if microseconds < 0 { '-' } else { '+' };
-    let (seconds, rest) = (
-        microseconds.abs() / 1_000_000,
-        microseconds.abs() % 1_000_000,
-    );
+    let (seconds, rest) = (microseconds.abs() / 1_000_000, microseconds.abs() % 1_000_000);
     let mut text = format!("{sign}{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
     if seconds % 60 > 0 || rest > 0 {
         write!(text, ":{:02}", seconds % 60).unwrap_or_default();

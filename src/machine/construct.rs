@@ -39,22 +39,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let global = match callable {
             Slot::Global(global) => global,
             Slot::Pending(pending)
-                if matches!(self.pending[pending as usize], Pending::ZoneUnpickle) =>
+                if how == How::Call && matches!(self.pending[pending as usize], Pending::ZoneUnpickle) =>
             {
                 let args = self.arguments(args)?;
                 return self.unpickle_zone(&args);
             }
             Slot::Value(..) | Slot::Pending(_) => {
-                return Err(ErrorKind::Misplaced("a value as a callable").into());
+                return Err(ErrorKind::Misplaced("only a name can be called").into());
             }
         };
         match self.globals[global as usize].target {
             Target::Known(row, native) => {
-                let needed = if how == How::Call {
-                    globals::CALL
-                } else {
-                    globals::NEW
-                };
+                let needed = if how == How::Call { globals::CALL } else { globals::NEW };
                 if row.uses & needed == 0 {
                     return self.forbidden_use(row, "not with this opcode");
                 }
@@ -68,7 +64,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.known(row, native, global, how, args)
             }
             target => {
-                let (args, depth) = self.settle(args)?;
+                let (args, depth) = self.own_arguments(target, args)?;
                 if !matches!(self.sink.view(&args), View::Tuple | View::Opaque) {
                     return Err(ErrorKind::Invalid("arguments: not a tuple").into());
                 }
@@ -78,13 +74,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// INST, OBJ: an instance of `class` with what is above `start` as arguments.
-    pub(super) fn instantiate(
-        &mut self,
-        class: Slot<S::Value>,
-        start: usize,
-    ) -> Step<'a, S, Slot<S::Value>> {
+    pub(super) fn instantiate(&mut self, class: Slot<S::Value>, start: usize) -> Step<'a, S, Slot<S::Value>> {
         let Slot::Global(global) = class else {
-            return Err(ErrorKind::Misplaced("a value as a class").into());
+            return Err(ErrorKind::Misplaced("only a name can be a class").into());
         };
         let target = match self.globals[global as usize].target {
             Target::Known(row, _) if row.known == Known::Discarded => {
@@ -96,17 +88,43 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             target => target,
         };
         let depth = self.settle_from(start)?;
-        let how = if start == self.stack.len() {
-            How::New
-        } else {
-            How::Call
-        };
-        self.budget
-            .memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
-        let args = self
-            .sink
-            .tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        let how = if start == self.stack.len() { How::New } else { How::Call };
+        self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
+        let args = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
         self.own(target, global, how, args, None, depth)
+    }
+
+    /// The arguments of what the policy has besides the table. The factory of a defaultdict's subclass
+    /// may be among them, which plain data has no use for.
+    fn own_arguments(&mut self, target: Target, args: Slot<S::Value>) -> Step<'a, S, (S::Value, u16)> {
+        let slots = match &args {
+            Slot::Pending(pending) => match &self.pending[*pending as usize] {
+                Pending::Args { slots, .. } => slots.clone(),
+                _ => return self.settle(args),
+            },
+            _ => return self.settle(args),
+        };
+        let (mut values, mut depth) = (Vec::with_capacity(slots.len()), 0);
+        for slot in slots {
+            let builtin = match &slot {
+                Slot::Global(global) => match self.known_of(*global) {
+                    Some(Known::Type(builtin)) => Some(builtin),
+                    Some(Known::Set) => Some(Factory::Set),
+                    _ => None,
+                },
+                _ => None,
+            };
+            match builtin {
+                Some(_) if matches!(target, Target::Plain) => {}
+                Some(builtin) => values.push(self.sink.builtin(builtin)?),
+                None => {
+                    let (value, inner) = self.settle(slot)?;
+                    depth = depth.max(inner);
+                    values.push(value);
+                }
+            }
+        }
+        Ok((self.sink.tuple(values.into_iter())?, depth))
     }
 
     /// An instance of what the policy has besides the table.
@@ -134,9 +152,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Ok(Slot::Value(made, depth))
             }
             Target::Stub | Target::Known(..) => {
-                let made = self
-                    .sink
-                    .stub(&self.globals[global as usize].name, Some(&args))?;
+                let made = self.sink.stub(&self.globals[global as usize].name, Some(&args))?;
                 Ok(Slot::Value(made, depth))
             }
         }
@@ -165,30 +181,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A value that is complete, and may be given a state of no meaning.
-    fn push_made(
-        &mut self,
-        global: u32,
-        known: Known,
-        how: How,
-        made: Slot<S::Value>,
-    ) -> Step<'a, S, Slot<S::Value>> {
+    fn push_made(&mut self, global: u32, known: Known, how: How, made: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
         let (value, depth) = self.settle(made)?;
         let slot = self.push_instance(global, Some(known), None, how, Vec::new(), depth)?;
-        if let Slot::Pending(pending) = slot {
-            if let Pending::Instance(instance) = &mut self.pending[pending as usize] {
-                instance.made = Some(value);
-            }
+        if let Slot::Pending(pending) = slot
+            && let Pending::Instance(instance) = &mut self.pending[pending as usize]
+        {
+            instance.made = Some(value);
         }
         Ok(slot)
     }
 
     #[cold]
     fn forbidden_use<T>(&self, row: &Row, reason: &'static str) -> Step<'a, S, T> {
-        Err(ErrorKind::ForbiddenUse {
-            name: format!("{}.{}", row.module, row.name).into(),
-            reason,
-        }
-        .into())
+        Err(ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason }.into())
     }
 
     /// The slots of an argument tuple.
@@ -232,8 +238,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
                 let (day, clock) = split_datetime(&raw)?;
                 let zone = self.zone_argument(zone)?;
-                self.sink
-                    .known(KnownValue::DateTime(day, clock, zone.as_ref()))?
+                self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?
             }
             (Known::Date, [Slot::Value(raw, _)]) => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
@@ -245,27 +250,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let zone = self.zone_argument(zone)?;
                 self.sink.known(KnownValue::Time(clock, zone.as_ref()))?
             }
-            (
-                Known::TimeDelta,
-                [
-                    Slot::Value(days, _),
-                    Slot::Value(seconds, _),
-                    Slot::Value(microseconds, _),
-                ],
-            ) => {
-                match (
-                    self.sink.view(days),
-                    self.sink.view(seconds),
-                    self.sink.view(microseconds),
-                ) {
+            (Known::TimeDelta, [Slot::Value(days, _), Slot::Value(seconds, _), Slot::Value(microseconds, _)]) => {
+                match (self.sink.view(days), self.sink.view(seconds), self.sink.view(microseconds)) {
                     (View::Int(days), View::Int(seconds), View::Int(microseconds)) => {
-                        let (days, seconds, microseconds) =
-                            normal_timedelta(days, seconds, microseconds)?;
-                        self.sink.known(KnownValue::TimeDelta {
-                            days,
-                            seconds,
-                            microseconds,
-                        })?
+                        let (days, seconds, microseconds) = normal_timedelta(days, seconds, microseconds)?;
+                        self.sink.known(KnownValue::TimeDelta { days, seconds, microseconds })?
                     }
                     _ => return Err(wrong().into()),
                 }
@@ -277,9 +266,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let offset = self.duration(offset, 1)?;
                 match name {
                     [] => self.fixed_zone(offset, None)?,
-                    [Slot::Value(name, _)]
-                        if matches!(self.sink.view(name), View::Text(_) | View::Surrogates) =>
-                    {
+                    [Slot::Value(name, _)] if matches!(self.sink.view(name), View::Text(_) | View::Surrogates) => {
                         self.fixed_zone(offset, Some(name))?
                     }
                     _ => return Err(wrong().into()),
@@ -316,14 +303,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.budget.work(bytes.len() / 16)?;
                 self.sink.bytes(Cow::Owned(bytes))?
             }
-            (
-                Known::Range,
-                [
-                    Slot::Value(start, _),
-                    Slot::Value(stop, _),
-                    Slot::Value(step, _),
-                ],
-            ) => {
+            (Known::Range, [Slot::Value(start, _), Slot::Value(stop, _), Slot::Value(step, _)]) => {
                 let integers = [start, stop, step]
                     .iter()
                     .all(|bound| matches!(self.sink.view(bound), View::Int(_) | View::BigInt(_)));
@@ -364,19 +344,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     [] => None,
                     [Slot::Value(none, _)] if self.sink.view(none) == View::None => None,
                     [Slot::Global(factory)] => match self.globals[*factory as usize].target {
-                        Target::Known(
-                            Row {
-                                known: Known::Type(factory),
-                                ..
-                            },
-                            _,
-                        ) => Some(*factory),
-                        Target::Known(
-                            Row {
-                                known: Known::Set, ..
-                            },
-                            _,
-                        ) => Some(Factory::Set),
+                        Target::Known(Row { known: Known::Type(factory), .. }, _) => Some(*factory),
+                        Target::Known(Row { known: Known::Set, .. }, _) => Some(Factory::Set),
                         Target::Stub | Target::Plain => None,
                         _ => return Err(wrong().into()),
                     },
@@ -415,20 +384,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         self.budget.work(SLOW)?;
                         self.sink.known(KnownValue::IpText(ip, value))?
                     }
-                    View::Int(_) | View::BigInt(_)
-                        if matches!(ip, Ip::V4Address | Ip::V6Address) =>
-                    {
+                    View::Int(_) | View::BigInt(_) if matches!(ip, Ip::V4Address | Ip::V6Address) => {
                         self.budget.work(20)?;
-                        let bound = if ip == Ip::V4Address {
-                            u128::from(u32::MAX)
-                        } else {
-                            u128::MAX
-                        };
-                        let int = self
-                            .sink
-                            .u128(value)
-                            .filter(|&int| int <= bound)
-                            .ok_or_else(wrong)?;
+                        let bound = if ip == Ip::V4Address { u128::from(u32::MAX) } else { u128::MAX };
+                        let int = self.sink.u128(value).filter(|&int| int <= bound).ok_or_else(wrong)?;
                         self.sink.known(KnownValue::IpInt(ip, int))?
                     }
                     _ => return Err(wrong().into()),
@@ -461,17 +420,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 let size = self.sink.len(items);
                 self.budget.memory(cost::OBJECT + 8 * size)?;
-                self.budget.work(size)?;
+                self.budget.work(2 * size)?;
+                if !self.sink.items(items).iter().all(|item| fits(code, self.sink.view(item))) {
+                    return Err(ErrorKind::Invalid("array: an item").into());
+                }
                 self.sink.known(KnownValue::ArrayItems(code, items))?
             }
             (
                 Known::ArrayReconstructor,
-                [
-                    Slot::Global(class),
-                    Slot::Value(code, _),
-                    Slot::Value(format, _),
-                    Slot::Value(raw, _),
-                ],
+                [Slot::Global(class), Slot::Value(code, _), Slot::Value(format, _), Slot::Value(raw, _)],
             ) => {
                 let class = self.known_of(*class) == Some(Known::Array);
                 let code = self.type_code(code).filter(|_| class).ok_or_else(wrong)?;
@@ -479,41 +436,29 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     (View::Int(format @ 0..=21), View::Bytes(bytes)) => {
                         // A machine format may be four times as wide in memory as in the bytes.
                         let size = bytes.len();
+                        if !is_array(code, format as u8, bytes) {
+                            return Err(ErrorKind::Invalid("array: its bytes").into());
+                        }
                         self.budget.memory(cost::OBJECT + 8 * size)?;
                         self.budget.work(size)?;
-                        self.sink
-                            .known(KnownValue::ArrayBytes(code, format as u8, raw))?
+                        self.sink.known(KnownValue::ArrayBytes(code, format as u8, raw))?
                     }
                     _ => return Err(wrong().into()),
                 }
             }
-            (
-                Known::Reconstructor,
-                [
-                    Slot::Global(class),
-                    Slot::Global(base),
-                    Slot::Value(state, inner),
-                ],
-            ) => {
+            (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Value(state, inner)]) => {
                 return self.reconstruct(*class, *base, state.clone(), *inner, wrong);
             }
-            (
-                Known::Reconstructor,
-                [
-                    Slot::Global(class),
-                    Slot::Global(base),
-                    Slot::Pending(state),
-                ],
-            ) if matches!(self.pending[*state as usize], Pending::Tzinfo) => {
+            (Known::Reconstructor, [Slot::Global(class), Slot::Global(base), Slot::Pending(state)])
+                if matches!(self.pending[*state as usize], Pending::Tzinfo) =>
+            {
                 let none = self.sink.none()?;
                 return self.reconstruct(*class, *base, none, 0, wrong);
             }
             (Known::Tzinfo, []) => return self.push_pending(Pending::Tzinfo),
             (Known::Getattr, [Slot::Global(class), Slot::Value(name, _)]) => {
-                if matches!(
-                    self.known_of(*class),
-                    Some(Known::ZoneInfo | Known::NamedZone)
-                ) && self.sink.view(name) == View::Text("_unpickle")
+                if matches!(self.known_of(*class), Some(Known::ZoneInfo | Known::NamedZone))
+                    && self.sink.view(name) == View::Text("_unpickle")
                 {
                     return self.push_pending(Pending::ZoneUnpickle);
                 }
@@ -521,11 +466,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             _ => return self.framework(row, native, global, how, args, wrong),
         };
-        let depth = if depth > 0 {
-            self.budget.depth(depth)?
-        } else {
-            depth
-        };
+        let depth = if depth > 0 { self.budget.depth(depth)? } else { depth };
         // A container counts as one level even while it is empty.
         let level = matches!(
             row.known,
@@ -557,10 +498,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.push_made(global, row.known, how, made)
             }
             (Known::Text, [Slot::Value(text, _)]) => {
-                if !matches!(
-                    self.sink.view(text),
-                    View::Text(_) | View::Surrogates | View::Bytes(_)
-                ) {
+                if !matches!(self.sink.view(text), View::Text(_) | View::Surrogates | View::Bytes(_)) {
                     return Err(wrong().into());
                 }
                 let made = self.natively(native, text.clone())?;
@@ -573,34 +511,31 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 None => Ok(Slot::Value(self.fixed_zone(0, None)?, 0)),
             },
+            (Known::EnumValue, [Slot::Value(value, _)]) => match self.sink.view(value) {
+                View::Int(_) | View::Text(_) => Ok(Slot::Value(value.clone(), 0)),
+                _ => Err(wrong().into()),
+            },
             (Known::Utc, _) => {
                 let utc = self.fixed_zone(0, None)?;
                 self.push_made(global, row.known, how, Slot::Value(utc, 0))
             }
-            (Known::DateTimeFields, [fields @ .., zone, Slot::Value(_, _)])
-                if fields.len() == 7 =>
-            {
+            (Known::DateTimeFields, [fields @ .., zone, Slot::Value(_, _)]) if fields.len() == 7 => {
                 let fields = fields.to_vec();
-                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?
-                    .ok_or_else(|| wrong().into())
+                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
             }
             (Known::DateTimeFields, [fields @ .., zone]) if fields.len() == 7 => {
                 let fields = fields.to_vec();
-                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?
-                    .ok_or_else(|| wrong().into())
+                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
             }
             (Known::TimeFields, [fields @ .., zone]) if fields.len() == 4 => {
                 let clock = self.clock_fields(fields).ok_or_else(wrong)?;
                 let zone = self.zone_argument(std::slice::from_ref(zone))?;
-                Ok(Slot::Value(
-                    self.sink.known(KnownValue::Time(clock, zone.as_ref()))?,
-                    0,
-                ))
+                Ok(Slot::Value(self.sink.known(KnownValue::Time(clock, zone.as_ref()))?, 0))
             }
-            (Known::FileZone, [Slot::Global(class), names @ ..])
-                if self.known_of(*class) == Some(Known::FileZone) =>
-            {
-                let name = names.iter().find(|name| matches!(name, Slot::Value(name, _) if matches!(self.sink.view(name), View::Text(_))));
+            (Known::FileZone, [Slot::Global(class), names @ ..]) if self.known_of(*class) == Some(Known::FileZone) => {
+                let name = names
+                    .iter()
+                    .find(|name| matches!(name, Slot::Value(name, _) if matches!(self.sink.view(name), View::Text(_))));
                 let Some(Slot::Value(name, _)) = name else {
                     return Err(wrong().into());
                 };
@@ -626,21 +561,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 let (offset, abbreviation) = match variant {
                     [] => (None, None),
-                    [
-                        Slot::Value(offset, _),
-                        Slot::Value(dst, _),
-                        Slot::Value(abbreviation, _),
-                    ] => {
-                        match (
-                            self.sink.view(offset),
-                            self.sink.view(dst),
-                            self.sink.view(abbreviation),
-                        ) {
-                            (
-                                View::Int(offset @ -86_399..=86_399),
-                                View::Int(-86_399..=86_399),
-                                View::Text(_),
-                            ) => (Some(offset), Some(abbreviation.clone())),
+                    [Slot::Value(offset, _), Slot::Value(dst, _), Slot::Value(abbreviation, _)] => {
+                        match (self.sink.view(offset), self.sink.view(dst), self.sink.view(abbreviation)) {
+                            (View::Int(offset @ -86_399..=86_399), View::Int(-86_399..=86_399), View::Text(_)) => {
+                                (Some(offset), Some(abbreviation.clone()))
+                            }
                             _ => return Err(wrong().into()),
                         }
                     }
@@ -651,22 +576,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let args: Vec<_> = args.into_iter().map(Slot::into_value).collect();
                     return Ok(Slot::Value(self.sink.native(index, &args)?, 0));
                 }
-                self.push_pending(Pending::Zone {
-                    name: name.clone(),
-                    offset,
-                    abbreviation,
-                    made: None,
-                })
+                if !self.is_zone_key(name) {
+                    return Err(wrong().into());
+                }
+                self.push_pending(Pending::Zone { name: name.clone(), offset, abbreviation, made: None })
             }
-            (
-                Known::LazyText,
-                [
-                    Slot::Global(function),
-                    Slot::Value(args, _),
-                    Slot::Value(kwargs, _),
-                    ..,
-                ],
-            ) => {
+            (Known::LazyText, [Slot::Global(function), Slot::Value(args, _), Slot::Value(kwargs, _), ..]) => {
                 let Some(Known::Gettext(gettext)) = self.known_of(*function) else {
                     return Err(wrong().into());
                 };
@@ -683,31 +598,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let args = self.sink.items(args);
                 let text = match (gettext, args.as_slice()) {
                     (Gettext::Plain, [text]) | (Gettext::Context, [_, text]) => text,
-                    (Gettext::Plural, [one, many, number])
-                    | (Gettext::ContextPlural, [_, one, many, number]) => {
-                        if self.sink.view(number) == View::Int(1) {
-                            one
-                        } else {
-                            many
-                        }
+                    (Gettext::Plural, [one, many, number]) | (Gettext::ContextPlural, [_, one, many, number]) => {
+                        if self.sink.view(number) == View::Int(1) { one } else { many }
                     }
                     _ => return Err(wrong().into()),
                 };
                 match self.sink.view(text) {
-                    View::Text(_) | View::Surrogates | View::Bytes(_) => {
-                        Ok(Slot::Value(text.clone(), 0))
-                    }
+                    View::Text(_) | View::Surrogates | View::Bytes(_) => Ok(Slot::Value(text.clone(), 0)),
                     _ => Err(wrong().into()),
                 }
             }
             (
                 Known::LazyNumber,
-                [
-                    Slot::Global(function),
-                    Slot::Global(_),
-                    Slot::Value(_, _),
-                    Slot::Value(kwargs, _),
-                ],
+                [Slot::Global(function), Slot::Global(_), Slot::Value(_, _), Slot::Value(kwargs, _)],
             ) if matches!(self.known_of(*function), Some(Known::Gettext(_))) => {
                 let kwargs = kwargs.clone();
                 self.lazy_plural(&kwargs)?.ok_or_else(|| wrong().into())
@@ -724,25 +627,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let lists = self.lists_of_pairs(&pairs)?;
                 self.natively(native, lists).map(|slot| deepen(slot, depth))
             }
-            (Known::CombinedDict, [Slot::Value(dicts, inner)])
-                if self.sink.view(dicts) == View::List =>
-            {
+            (Known::CombinedDict, [Slot::Value(dicts, inner)]) if self.sink.view(dicts) == View::List => {
                 let (dicts, depth) = (dicts.clone(), *inner);
                 let lists = self.combined(&dicts)?;
                 self.natively(native, lists).map(|slot| deepen(slot, depth))
             }
-            (
-                Known::PlainDict | Known::MultiDict | Known::SortedDict,
-                [Slot::Value(dict, inner)],
-            ) if self.sink.view(dict) == View::Dict => Ok(Slot::Value(dict.clone(), *inner)),
-            (Known::PlainList, [Slot::Value(list, inner)])
-                if self.sink.view(list) == View::List =>
+            (Known::PlainDict | Known::MultiDict | Known::SortedDict, [Slot::Value(dict, inner)])
+                if self.sink.view(dict) == View::Dict =>
             {
+                Ok(Slot::Value(dict.clone(), *inner))
+            }
+            (Known::PlainList, [Slot::Value(list, inner)]) if self.sink.view(list) == View::List => {
                 Ok(Slot::Value(list.clone(), *inner))
             }
-            (Known::PlainTuple, [Slot::Value(tuple, inner)])
-                if self.sink.view(tuple) == View::Tuple =>
-            {
+            (Known::PlainTuple, [Slot::Value(tuple, inner)]) if self.sink.view(tuple) == View::Tuple => {
                 let made = Slot::Value(tuple.clone(), *inner);
                 self.push_made(global, row.known, how, made)
             }
@@ -757,22 +655,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 | Known::MergeDict,
                 [],
             )
-            | (
-                Known::OffsetZone
-                | Known::LocalZone
-                | Known::FileZone
-                | Known::VariantZone
-                | Known::Discarded,
-                _,
-            )
-            | (
-                Known::NamedZone
-                | Known::FixedZone
-                | Known::Money
-                | Known::Currency
-                | Known::NumpyDtype,
-                _,
-            ) => {
+            | (Known::OffsetZone | Known::LocalZone | Known::FileZone | Known::VariantZone | Known::Discarded, _)
+            | (Known::NamedZone | Known::FixedZone | Known::Money | Known::Currency | Known::NumpyDtype, _) => {
                 let mut values = Vec::with_capacity(args.len());
                 let mut depth = 0;
                 for arg in args {
@@ -820,13 +704,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(Known::Object | Known::Tzinfo) => None,
             Some(Known::Type(base)) => Some(base),
             Some(Known::Set) => Some(Factory::Set),
-            Some(Known::Bytes) => Some(Factory::Str),
+            Some(Known::Bytes) => Some(Factory::Bytes),
             _ => return Err(wrong().into()),
         };
-        let args: Args<_> = base
-            .iter()
-            .map(|_| Slot::Value(state.clone(), depth))
-            .collect();
+        let args: Args<_> = base.iter().map(|_| Slot::Value(state.clone(), depth)).collect();
         match self.globals[class as usize].target {
             Target::Known(row, native) => {
                 if row.uses & globals::NEW == 0 {
@@ -835,28 +716,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 match (row.known, base) {
                     // Their own state holds all of it, or it is the mapping itself.
                     (
-                        Known::MultiValueDict
-                        | Known::MultiDict
-                        | Known::PlainDict
-                        | Known::SortedDict,
+                        Known::MultiValueDict | Known::MultiDict | Known::PlainDict | Known::SortedDict,
                         Some(Factory::Dict),
                     ) => {
                         if self.sink.view(&state) != View::Dict {
                             return Err(wrong().into());
                         }
-                        let made = self.push_instance(
-                            class,
-                            Some(row.known),
-                            native,
-                            How::New,
-                            Vec::new(),
-                            depth,
-                        )?;
-                        if let Slot::Pending(pending) = made {
-                            if let Pending::Instance(instance) = &mut self.pending[pending as usize]
-                            {
-                                instance.made = Some(state);
-                            }
+                        let made = self.push_instance(class, Some(row.known), native, How::New, Vec::new(), depth)?;
+                        if let Slot::Pending(pending) = made
+                            && let Pending::Instance(instance) = &mut self.pending[pending as usize]
+                        {
+                            instance.made = Some(state);
                         }
                         Ok(made)
                     }
@@ -866,15 +736,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Target::Plain => {
                 let args = args.into_iter().map(Slot::into_value).collect();
                 let made = self.push_instance(class, None, None, How::New, args, depth)?;
-                if let (
-                    Slot::Pending(pending),
-                    Some(Factory::List | Factory::Dict | Factory::Set),
-                ) = (&made, base)
+                if let (Slot::Pending(pending), Some(Factory::List | Factory::Dict | Factory::Set)) = (&made, base)
+                    && let Pending::Instance(instance) = &mut self.pending[*pending as usize]
                 {
-                    if let Pending::Instance(instance) = &mut self.pending[*pending as usize] {
-                        instance.made = Some(state);
-                        instance.container = true;
-                    }
+                    instance.made = Some(state);
+                    instance.container = true;
                 }
                 Ok(made)
             }
@@ -892,8 +758,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             [Slot::Value(key, _), Slot::Value(cached, _)]
                 if matches!(self.sink.view(cached), View::Int(0 | 1) | View::Bool(_)) =>
             {
+                let cached = !matches!(self.sink.view(cached), View::Int(0) | View::Bool(false));
                 let key = key.clone();
-                Ok(Slot::Value(self.zone_info(&key)?, 0))
+                Ok(Slot::Value(self.zone_info(&key, cached)?, 0))
             }
             _ => Err(ErrorKind::Invalid("ZoneInfo: its arguments").into()),
         }
@@ -918,11 +785,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn zone_argument(&mut self, zone: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
         let zone = match zone {
             [Slot::Pending(pending)] => match &self.pending[*pending as usize] {
-                Pending::Zone {
-                    offset: Some(seconds),
-                    abbreviation,
-                    ..
-                } => {
+                Pending::Zone { offset: Some(seconds), abbreviation, .. } => {
                     let (microseconds, abbreviation) = (seconds * 1_000_000, abbreviation.clone());
                     self.fixed_zone(microseconds, abbreviation.as_ref())?
                 }
@@ -943,22 +806,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let invalid = ErrorKind::Invalid("Decimal");
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let points = unsigned.bytes().filter(|byte| *byte == b'.').count();
-        if points < 2
-            && points < unsigned.len()
-            && unsigned
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        {
+        if points < 2 && points < unsigned.len() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return Ok(unsigned.len() - points);
         }
         let lower = unsigned.to_ascii_lowercase();
         if lower == "inf" || lower == "infinity" {
             return Ok(0);
         }
-        if let Some(payload) = lower
-            .strip_prefix("snan")
-            .or_else(|| lower.strip_prefix("nan"))
-        {
+        if let Some(payload) = lower.strip_prefix("snan").or_else(|| lower.strip_prefix("nan")) {
             return if payload.bytes().all(|byte| byte.is_ascii_digit()) {
                 Ok(payload.len())
             } else {
@@ -971,21 +826,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
         let digits = whole.len() + part.len();
-        if digits == 0
-            || !whole
-                .bytes()
-                .chain(part.bytes())
-                .all(|byte| byte.is_ascii_digit())
-        {
+        if digits == 0 || !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) {
             return Err(invalid.into());
         }
         if let Some(exponent) = exponent {
             let value: i64 = exponent.parse().map_err(|_| invalid)?;
-            limits::check(
-                value.unsigned_abs(),
-                self.budget.limits().decimal_exponent,
-                Limit::DecimalExponent,
-            )?;
+            limits::check(value.unsigned_abs(), self.budget.limits().decimal_exponent, Limit::DecimalExponent)?;
         }
         Ok(digits)
     }
@@ -1005,6 +851,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 };
                 let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
                 let numerator = super::text::digits(numerator.as_bytes())?.to_owned();
+                if denominator.starts_with(['-', '+']) {
+                    return Err(ErrorKind::Invalid("Fraction").into());
+                }
                 let denominator = super::text::digits(denominator.as_bytes())?.to_owned();
                 (self.int_text(&numerator)?, self.int_text(&denominator)?)
             }
@@ -1026,9 +875,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Err(ErrorKind::Invalid("Fraction: its denominator is zero").into());
         }
         self.budget.work(SLOW / 8)?;
-        self.sink
-            .known(KnownValue::Fraction(&numerator, &denominator))
-            .map(Some)
+        self.sink.known(KnownValue::Fraction(&numerator, &denominator)).map(Some)
     }
 
     fn bytearray(&mut self, args: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
@@ -1061,44 +908,31 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// A set or frozenset of what is in a list.
     fn members(&mut self, list: &S::Value, set: bool) -> Step<'a, S, S::Value> {
         let size = self.sink.len(list);
-        self.budget.work(size)?;
+        // One list may be used many times: small tables, which are not simulated, at their worst.
+        self.budget.work(2 * size + size.min(64).pow(2) / 8)?;
         self.budget.memory(cost::SET + cost::SET_ENTRY * size)?;
         let start = self.stack.len();
-        self.stack.extend(
-            self.sink
-                .items(list)
-                .into_iter()
-                .map(|item| Slot::Value(item, 0)),
-        );
+        self.stack.extend(self.sink.items(list).into_iter().map(|item| Slot::Value(item, 0)));
         if set {
             let made = self.sink.set()?;
             self.check_members(Some(&made), start)?;
-            self.sink
-                .add(&made, self.stack.drain(start..).map(Slot::into_value))?;
+            self.sink.add(&made, self.stack.drain(start..).map(Slot::into_value))?;
             Ok(made)
         } else {
             self.check_members(None, start)?;
-            self.sink
-                .frozenset(self.stack.drain(start..).map(Slot::into_value))
+            self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))
         }
     }
 
     /// The two items of each list or tuple in a list, alternating, on top of the stack.
     fn push_pairs(&mut self, pairs: &S::Value) -> Step<'a, S> {
         let size = self.sink.len(pairs);
-        self.budget.work(4 * size)?;
+        self.budget.work(8 * size + size.min(64).pow(2) / 8)?;
         for pair in self.sink.items(pairs) {
-            if !matches!(self.sink.view(&pair), View::List | View::Tuple)
-                || self.sink.len(&pair) != 2
-            {
+            if !matches!(self.sink.view(&pair), View::List | View::Tuple) || self.sink.len(&pair) != 2 {
                 return Err(ErrorKind::Invalid("pairs of keys and values").into());
             }
-            self.stack.extend(
-                self.sink
-                    .items(&pair)
-                    .into_iter()
-                    .map(|item| Slot::Value(item, 0)),
-            );
+            self.stack.extend(self.sink.items(&pair).into_iter().map(|item| Slot::Value(item, 0)));
         }
         Ok(())
     }
@@ -1106,11 +940,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn insert_pairs(&mut self, dict: &S::Value, pairs: &S::Value) -> Step<'a, S> {
         let start = self.stack.len();
         self.push_pairs(pairs)?;
-        self.budget
-            .memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
+        self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
         self.check_keys(dict, start)?;
-        self.sink
-            .insert(dict, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.insert(dict, self.stack.drain(start..).map(Slot::into_value))
     }
 
     /// A dict of lists out of a list of keys and values.
@@ -1123,12 +955,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// A dict of lists out of the keys and values from `start` on.
     fn group(&mut self, start: usize) -> Step<'a, S, S::Value> {
         let count = self.stack.len() - start;
-        self.budget.memory(
-            cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count,
-        )?;
+        self.budget.memory(cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count)?;
         let dict = self.sink.dict()?;
-        let mut lists: std::collections::HashMap<String, S::Value> =
-            std::collections::HashMap::new();
+        let mut lists: std::collections::HashMap<String, S::Value> = std::collections::HashMap::new();
         let items: Vec<_> = self.stack.drain(start..).map(Slot::into_value).collect();
         for pair in items.chunks_exact(2) {
             let View::Text(key) = self.sink.view(&pair[0]) else {
@@ -1141,8 +970,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Some(list) => self.sink.extend(list, value.into_iter())?,
                 None => {
                     let list = self.sink.list(value.into_iter())?;
-                    self.sink
-                        .insert(&dict, [pair[0].clone(), list.clone()].into_iter())?;
+                    self.sink.insert(&dict, [pair[0].clone(), list.clone()].into_iter())?;
                     lists.insert(key, list);
                 }
             }
@@ -1182,9 +1010,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             None => None,
             Some(Slot::Value(bound, _)) => match self.sink.view(bound) {
                 View::None => None,
-                View::Int(bound) => Some(
-                    usize::try_from(bound).map_err(|_| ErrorKind::Invalid("deque: its maxlen"))?,
-                ),
+                View::Int(bound) => Some(usize::try_from(bound).map_err(|_| ErrorKind::Invalid("deque: its maxlen"))?),
                 _ => return Ok(None),
             },
             Some(_) => return Ok(None),
@@ -1201,15 +1027,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.budget.work(size)?;
                 self.budget.memory(cost::ITEM * size)?;
                 let start = self.stack.len();
-                self.stack.extend(
-                    self.sink
-                        .items(items)
-                        .into_iter()
-                        .map(|item| Slot::Value(item, 0)),
-                );
+                self.stack.extend(self.sink.items(items).into_iter().map(|item| Slot::Value(item, 0)));
                 self.check_chain(&deque, start, 1)?;
-                self.sink
-                    .extend(&deque, self.stack.drain(start..).map(Slot::into_value))?;
+                self.sink.extend(&deque, self.stack.drain(start..).map(Slot::into_value))?;
             }
             _ => return Ok(None),
         }
@@ -1225,15 +1045,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if self.sink.view(fields) != View::Tuple || !(9..=11).contains(&self.sink.len(fields)) {
             return Ok(None);
         }
-        let plain = |sink: &S, value: &S::Value| {
-            matches!(sink.view(value), View::Int(_) | View::Text(_) | View::None)
-        };
-        if !self
-            .sink
-            .items(fields)
-            .iter()
-            .all(|field| plain(self.sink, field))
-        {
+        let plain = |sink: &S, value: &S::Value| matches!(sink.view(value), View::Int(_) | View::Text(_) | View::None);
+        if !self.sink.items(fields).iter().all(|field| plain(self.sink, field)) {
             return Ok(None);
         }
         if let Some(extra) = extra {
@@ -1243,25 +1056,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.budget.work(self.sink.len(extra))?;
             let entries = self.sink.entries(extra);
             let named = |key| matches!(self.sink.view(key), View::Text("tm_zone" | "tm_gmtoff"));
-            if !entries
-                .chunks_exact(2)
-                .all(|pair| named(&pair[0]) && plain(self.sink, &pair[1]))
-            {
+            if !entries.chunks_exact(2).all(|pair| named(&pair[0]) && plain(self.sink, &pair[1])) {
                 return Ok(None);
             }
         }
         self.budget.memory(cost::OBJECT / 2)?;
-        self.sink
-            .known(KnownValue::StructTime(fields, extra))
-            .map(Some)
+        self.budget.work(20)?;
+        self.sink.known(KnownValue::StructTime(fields, extra)).map(Some)
     }
 
     fn type_code(&self, value: &S::Value) -> Option<char> {
         match self.sink.view(value) {
-            View::Text(text) if text.len() == 1 => text
-                .chars()
-                .next()
-                .filter(|code| "bBuwhHiIlLqQfd".contains(*code)),
+            View::Text(text) if text.len() == 1 => text.chars().next().filter(|code| "bBuwhHiIlLqQfd".contains(*code)),
             _ => None,
         }
     }
@@ -1308,46 +1114,35 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Known::OffsetZone => self.offset_zone(args, state)?.ok_or_else(|| invalid.into()),
             Known::LocalZone => {
-                let Some(state) = state else {
-                    return Err(invalid.into());
+                let reason = "its offset depends on the machine that wrote it";
+                let refused = ErrorKind::ForbiddenUse { name: self.global_name(global), reason };
+                let offsets = match state {
+                    Some(state) => (
+                        self.under_any(state, &["_std_offset", "STDOFFSET"])?,
+                        self.under_any(state, &["_dst_offset", "DSTOFFSET"])?,
+                    ),
+                    None => (None, None),
                 };
-                let offset = self
-                    .under_any(state, &["_std_offset", "STDOFFSET"])?
-                    .ok_or(invalid)?;
-                let dst = self
-                    .under_any(state, &["_dst_offset", "DSTOFFSET"])?
-                    .unwrap_or_else(|| offset.clone());
-                let (offset, dst) = (
-                    self.duration(&offset, 1_000_000)?,
-                    self.duration(&dst, 1_000_000)?,
-                );
-                if offset != dst {
-                    return Err(ErrorKind::Invalid(
-                        "tzlocal: its offset depends on the machine that wrote it",
-                    )
-                    .into());
-                }
-                self.fixed_zone(offset, None)
+                let (Some(offset), Some(dst)) = offsets else {
+                    return Err(refused.into());
+                };
+                let (offset, dst) = (self.duration(&offset, 1_000_000)?, self.duration(&dst, 1_000_000)?);
+                if offset == dst { self.fixed_zone(offset, None) } else { Err(refused.into()) }
             }
             Known::FileZone => {
                 let name = match args {
-                    [.., name] if matches!(self.sink.view(name), View::Text(_)) => {
-                        Some(name.clone())
-                    }
+                    [.., name] if matches!(self.sink.view(name), View::Text(_)) => Some(name.clone()),
                     _ => match state {
                         Some(state) => self.under(state, "_filename")?,
                         None => None,
                     },
                 };
                 let key = match name.as_ref().map(|name| self.sink.view(name)) {
-                    Some(View::Text(path)) => path
-                        .rsplit_once("zoneinfo/")
-                        .map_or(path, |(_, key)| key)
-                        .to_owned(),
+                    Some(View::Text(path)) => path.rsplit_once("zoneinfo/").map_or(path, |(_, key)| key).to_owned(),
                     _ => return Err(ErrorKind::Invalid("tzfile: it has no name").into()),
                 };
                 let key = self.sink.text(Cow::Owned(key))?;
-                self.zone_info(&key)
+                self.zone_info(&key, true)
             }
             Known::Discarded => self.sink.none(),
             Known::VariantZone => match args {
@@ -1358,22 +1153,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 _ => Err(invalid.into()),
             },
             Known::NamedZone => match args {
-                [name, ..] => self.zone_info(&name.clone()),
+                [name, ..] => self.zone_info(&name.clone(), true),
                 [] => {
                     let Some(state) = state else {
                         return Err(invalid.into());
                     };
                     let name = self.under_any(state, &["_name", "key"])?.ok_or(invalid)?;
-                    self.zone_info(&name)
+                    self.zone_info(&name, true)
                 }
             },
             Known::FixedZone => {
                 let (offset, name) = match (args, state) {
                     ([offset, name @ ..], _) => (offset.clone(), name.first().cloned()),
-                    ([], Some(state)) => (
-                        self.under(state, "_offset")?.ok_or(invalid)?,
-                        self.under(state, "_name")?,
-                    ),
+                    ([], Some(state)) => (self.under(state, "_offset")?.ok_or(invalid)?, self.under(state, "_name")?),
                     ([], None) => return Err(invalid.into()),
                 };
                 let offset = self.duration(&offset, 1_000_000)?;
@@ -1383,8 +1175,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let (amount, currency) = match (args, state) {
                     ([amount, currency], _) => (amount.clone(), currency.clone()),
                     (_, Some(state)) => (
-                        self.under_any(state, &["amount", "_amount"])?
-                            .ok_or(invalid)?,
+                        self.under_any(state, &["amount", "_amount"])?.ok_or(invalid)?,
                         self.under_any(state, &["currency", "_currency"])?
                             .ok_or(ErrorKind::Invalid("Money: its currency"))?,
                     ),
@@ -1412,10 +1203,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     _ => Err(ErrorKind::Invalid("Currency: its code").into()),
                 }
             }
-            _ => Err(ErrorKind::GlobalAsValue {
-                name: self.global_name(global),
-            }
-            .into()),
+            _ => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
         }
     }
 
@@ -1425,27 +1213,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// dateutil's `tzoffset(name, seconds)`, Django's `FixedOffset(minutes, name)`, or their state.
-    fn offset_zone(
-        &mut self,
-        args: &[S::Value],
-        state: Option<&S::Value>,
-    ) -> Step<'a, S, Option<S::Value>> {
+    fn offset_zone(&mut self, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, Option<S::Value>> {
         let (offset, name) = match (args, state) {
             ([], Some(state)) => {
                 let offset = self.under_any(state, &["_offset", "_FixedOffset__offset"])?;
-                (
-                    offset,
-                    self.under_any(state, &["_name", "_FixedOffset__name"])?,
-                )
+                (offset, self.under_any(state, &["_name", "_FixedOffset__name"])?)
             }
             _ => {
-                let is_offset = |value: &S::Value| {
-                    matches!(self.sink.view(value), View::Int(_) | View::TimeDelta { .. })
-                };
+                let is_offset =
+                    |value: &S::Value| matches!(self.sink.view(value), View::Int(_) | View::TimeDelta { .. });
                 match args {
-                    [name, offset, ..] if is_offset(offset) => {
-                        (Some(offset.clone()), Some(name.clone()))
-                    }
+                    [name, offset, ..] if is_offset(offset) => (Some(offset.clone()), Some(name.clone())),
                     [minutes, name @ ..] if is_offset(minutes) => {
                         let offset = self.duration(minutes, 60_000_000)?;
                         return self.fixed_zone(offset, name.first()).map(Some);
@@ -1463,13 +1241,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The text of a plural: its singular for the number one.
     fn lazy_plural(&mut self, kwargs: &S::Value) -> Step<'a, S, Option<Slot<S::Value>>> {
-        let one = self
-            .under(kwargs, "number")?
-            .is_some_and(|number| self.sink.view(&number) == View::Int(1));
+        let one = self.under(kwargs, "number")?.is_some_and(|number| self.sink.view(&number) == View::Int(1));
         let text = self.under(kwargs, if one { "singular" } else { "plural" })?;
-        Ok(text
-            .filter(|text| self.sink.is_text(text))
-            .map(|text| Slot::Value(text, 0)))
+        Ok(text.filter(|text| self.sink.is_text(text)).map(|text| Slot::Value(text, 0)))
     }
 
     /// Hour, minute, second and microsecond as integers.
@@ -1509,20 +1283,66 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 _ => None,
             })
             .collect();
-        let (Some(clock), &[year @ 1..=9999, month @ 1..=12, day @ 1..=31, ..]) = (
-            self.clock_fields(fields.get(3..).unwrap_or_default()),
-            ints.as_slice(),
-        ) else {
+        let (Some(clock), &[year @ 1..=9999, month @ 1..=12, day @ 1..=31, ..]) =
+            (self.clock_fields(fields.get(3..).unwrap_or_default()), ints.as_slice())
+        else {
             return Ok(None);
         };
         let year = (year as u16).to_be_bytes();
         let day = split_date(&[year[0], year[1], month as u8, day as u8])?;
         let zone = self.zone_argument(zone)?;
-        Ok(Some(Slot::Value(
-            self.sink
-                .known(KnownValue::DateTime(day, clock, zone.as_ref()))?,
-            0,
-        )))
+        Ok(Some(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0)))
+    }
+
+    /// The unit out of `({}, (unit, 1, 1, 1))`, the metadata of a numpy datetime.
+    fn numpy_unit(&self, metadata: &S::Value) -> Option<String> {
+        let inner = (self.sink.view(metadata) == View::Tuple).then(|| self.sink.item(metadata, 1))??;
+        let inner: Vec<_> = (self.sink.view(&inner) == View::Tuple).then(|| self.sink.items(&inner))?;
+        let ones = inner.get(1..)?.iter().all(|count| self.sink.view(count) == View::Int(1));
+        match self.sink.view(inner.first()?) {
+            View::Text(unit) if ones => Some(unit.to_owned()),
+            View::Bytes(unit) if ones => std::str::from_utf8(unit).ok().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    /// A numpy datetime64 or timedelta64, as numpy's own `item()` gives it.
+    fn numpy_time(&mut self, instant: bool, count: i64, unit: &str) -> Step<'a, S, Option<S::Value>> {
+        let factor: i64 = match unit {
+            _ if count == i64::MIN => return self.sink.none().map(Some),
+            "ns" | "ps" | "fs" | "as" => return self.sink.int(count).map(Some),
+            "us" => 1,
+            "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
+            "D" => 86_400_000_000,
+            _ => return Ok(None),
+        };
+        let Some(microseconds) = count.checked_mul(factor) else {
+            return Ok(None);
+        };
+        if !instant {
+            let (days, seconds, microseconds) = normal_timedelta(0, 0, microseconds)?;
+            return self.sink.known(KnownValue::TimeDelta { days, seconds, microseconds }).map(Some);
+        }
+        let (Some(day), rest) =
+            (civil(microseconds.div_euclid(86_400_000_000)), microseconds.rem_euclid(86_400_000_000))
+        else {
+            return Ok(None);
+        };
+        if unit == "D" {
+            return self.sink.known(KnownValue::Date(day)).map(Some);
+        }
+        let seconds = rest / 1_000_000;
+        let clock = Clock {
+            hour: (seconds / 3_600) as u8,
+            minute: (seconds / 60 % 60) as u8,
+            second: (seconds % 60) as u8,
+            microsecond: (rest % 1_000_000) as u32,
+            fold: false,
+        };
+        self.sink.known(KnownValue::DateTime(day, clock, None)).map(Some)
     }
 
     /// A numpy scalar as a Python scalar.
@@ -1540,14 +1360,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let (Some(kind), Ok(size)) = (chars.next(), chars.as_str().parse::<usize>()) else {
             return Ok(None);
         };
-        let big_endian = match &dtype.state {
-            Some(state) if self.sink.view(state) == View::Tuple => self
-                .sink
-                .items(state)
-                .get(1)
-                .is_some_and(|order| self.sink.view(order) == View::Text(">")),
-            _ => false,
-        };
+        let state = dtype.state.as_ref().filter(|state| self.sink.view(state) == View::Tuple);
+        let state = state.map(|state| self.sink.items(state)).unwrap_or_default();
+        let big_endian = state.get(1).is_some_and(|order| self.sink.view(order) == View::Text(">"));
+        let unit = state.get(8).and_then(|metadata| self.numpy_unit(metadata));
         let mut bytes = match self.sink.view(raw) {
             View::Bytes(bytes) => bytes.to_vec(),
             View::Text(text) if text.len() == size || kind == 'S' => text.as_bytes().to_vec(),
@@ -1557,11 +1373,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             },
             _ => return Ok(None),
         };
-        let wanted = if kind == 'U' {
-            size.saturating_mul(4)
-        } else {
-            size
-        };
+        let wanted = if kind == 'U' { size.saturating_mul(4) } else { size };
         if bytes.len() != wanted {
             return Ok(None);
         }
@@ -1571,19 +1383,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             bytes.reverse();
         }
         let value = match (kind, bytes.as_slice()) {
+            ('M' | 'm', &[a, b, c, d, e, f, g, h]) if !big_endian => {
+                let count = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                return self.numpy_time(kind == 'M', count, unit.unwrap_or_default().as_str());
+            }
             ('b', &[byte @ 0..=1]) => self.sink.bool(byte == 1)?,
             ('i' | 'u', bytes) if matches!(size, 1 | 2 | 4 | 8) => {
-                let fill = if kind == 'i' && bytes[size - 1] >= 0x80 {
-                    0xFF
-                } else {
-                    0
-                };
+                let fill = if kind == 'i' && bytes[size - 1] >= 0x80 { 0xFF } else { 0 };
                 let mut wide = [fill; 9];
                 wide[..size].copy_from_slice(bytes);
                 match (
-                    i64::from_le_bytes([
-                        wide[0], wide[1], wide[2], wide[3], wide[4], wide[5], wide[6], wide[7],
-                    ]),
+                    i64::from_le_bytes([wide[0], wide[1], wide[2], wide[3], wide[4], wide[5], wide[6], wide[7]]),
                     kind,
                 ) {
                     (value, 'u') if value < 0 => self.sink.big_int(&wide)?,
@@ -1591,35 +1401,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
             }
             ('f', &[a, b, c, d]) => self.sink.float(f32::from_le_bytes([a, b, c, d]).into())?,
-            ('f', &[a, b, c, d, e, f, g, h]) => self
-                .sink
-                .float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
+            ('f', &[a, b, c, d, e, f, g, h]) => self.sink.float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
             ('c', &[a, b, c, d, e, f, g, h]) if !big_endian => {
-                let (real, imaginary) = (
-                    f32::from_le_bytes([a, b, c, d]),
-                    f32::from_le_bytes([e, f, g, h]),
-                );
-                self.sink
-                    .known(KnownValue::Complex(real.into(), imaginary.into()))?
+                let (real, imaginary) = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
+                self.sink.known(KnownValue::Complex(real.into(), imaginary.into()))?
             }
             ('c', bytes) if !big_endian && size == 16 => {
-                let half = |start: usize| {
-                    bytes[start..]
-                        .first_chunk()
-                        .map(|half| f64::from_le_bytes(*half))
-                };
+                let half = |start: usize| bytes[start..].first_chunk().map(|half| f64::from_le_bytes(*half));
                 match (half(0), half(8)) {
-                    (Some(real), Some(imaginary)) => {
-                        self.sink.known(KnownValue::Complex(real, imaginary))?
-                    }
+                    (Some(real), Some(imaginary)) => self.sink.known(KnownValue::Complex(real, imaginary))?,
                     _ => return Ok(None),
                 }
             }
             ('S', bytes) => {
-                let end = bytes
-                    .iter()
-                    .rposition(|&byte| byte != 0)
-                    .map_or(0, |last| last + 1);
+                let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
                 let bytes = bytes[..end].to_vec();
                 self.sink.bytes(Cow::Owned(bytes))?
             }
@@ -1627,11 +1422,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let mut text = String::new();
                 for unit in bytes.chunks_exact(4) {
                     let unit = [unit[0], unit[1], unit[2], unit[3]];
-                    let unit = if big_endian {
-                        u32::from_be_bytes(unit)
-                    } else {
-                        u32::from_le_bytes(unit)
-                    };
+                    let unit = if big_endian { u32::from_be_bytes(unit) } else { u32::from_le_bytes(unit) };
                     match char::from_u32(unit) {
                         Some(character) => text.push(character),
                         None => return Ok(None),
@@ -1651,6 +1442,71 @@ fn deepen<V>(slot: Slot<V>, depth: u16) -> Slot<V> {
         Slot::Value(value, own) => Slot::Value(value, own.max(depth)),
         slot => slot,
     }
+}
+
+/// The width in bytes of an array's items, whether they have a sign, and whether they are floats.
+fn item_kind(code: char) -> Option<(u32, bool, bool)> {
+    Some(match code {
+        'b' => (1, true, false),
+        'B' => (1, false, false),
+        'h' => (2, true, false),
+        'H' => (2, false, false),
+        'i' => (4, true, false),
+        'I' => (4, false, false),
+        'l' => (size_of::<std::ffi::c_long>() as u32, true, false),
+        'L' => (size_of::<std::ffi::c_long>() as u32, false, false),
+        'q' => (8, true, false),
+        'Q' => (8, false, false),
+        'f' => (4, true, true),
+        'd' => (8, true, true),
+        _ => return None,
+    })
+}
+
+/// Whether an array of this type code can hold a value.
+fn fits(code: char, view: View<'_>) -> bool {
+    match (item_kind(code), view) {
+        (None, View::Text(text)) => text.chars().count() == 1,
+        (Some((_, _, true)), View::Float(_) | View::Int(_)) => true,
+        (Some((width, true, false)), View::Int(value)) => value >> (8 * width - 1) == value >> 63,
+        (Some((width, false, false)), View::Int(value)) => value >= 0 && (width == 8 || value >> (8 * width) == 0),
+        (Some((8, false, false)), View::BigInt(bits)) => bits <= 64,
+        _ => false,
+    }
+}
+
+/// Whether bytes of this machine format fill an array of this type code.
+fn is_array(code: char, format: u8, bytes: &[u8]) -> bool {
+    // The order of `array`'s own machine format codes: two signs or two byte orders of each.
+    let (width, signed, float) = match format {
+        0 | 1 => (1, format == 1, false),
+        2 | 3 => (2, false, false),
+        4 | 5 => (2, true, false),
+        6 | 7 => (4, false, false),
+        8 | 9 => (4, true, false),
+        10 | 11 => (8, false, false),
+        12 | 13 => (8, true, false),
+        14 | 15 => (4, true, true),
+        16 | 17 => (8, true, true),
+        18 | 19 => {
+            let units = bytes.chunks_exact(2).map(|unit| match format {
+                18 => u16::from_le_bytes([unit[0], unit[1]]),
+                _ => u16::from_be_bytes([unit[0], unit[1]]),
+            });
+            return item_kind(code).is_none()
+                && bytes.len().is_multiple_of(2)
+                && char::decode_utf16(units).all(|unit| unit.is_ok());
+        }
+        _ => {
+            let valid = bytes.chunks_exact(4).all(|unit| match format {
+                20 => u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) <= 0x10_FFFF,
+                _ => u32::from_be_bytes([unit[0], unit[1], unit[2], unit[3]]) <= 0x10_FFFF,
+            });
+            return item_kind(code).is_none() && bytes.len().is_multiple_of(4) && valid;
+        }
+    };
+    let fits = item_kind(code).is_some_and(|(held, sign, floats)| width <= held && sign == signed && floats == float);
+    fits && bytes.len().is_multiple_of(width as usize)
 }
 
 /// Whether text is an address, with the length of its prefix for a network or an interface.
@@ -1689,24 +1545,21 @@ fn is_ip(ip: Ip, text: &str) -> bool {
 
 /// The bytes that text stands for, if each character is one.
 fn latin1(text: &str) -> Option<Vec<u8>> {
-    if text.is_ascii() {
-        return Some(text.as_bytes().to_vec());
-    }
-    // Characters up to U+00FF are one or two bytes of UTF-8: no branch for each of them.
     let raw = text.as_bytes();
-    let mut out = Vec::with_capacity(raw.len());
-    let mut previous = 0u8;
+    // Characters up to U+00FF take one byte of UTF-8, or two of which the first is below 0xC4.
+    if raw.iter().any(|&byte| byte >= 0xC4) {
+        return None;
+    }
+    let mut out = vec![0; raw.len()];
+    let (mut end, mut previous) = (0, 0u8);
     for &byte in raw {
-        if byte >= 0xC4 {
-            return None;
-        }
-        if byte < 0x80 {
-            out.push(byte);
-        } else if byte < 0xC0 {
-            out.push(previous << 6 | (byte & 0x3F));
-        }
+        // No branch: random bytes would mispredict half of them. A first byte is written over.
+        let rest = u8::from(byte & 0xC0 == 0x80);
+        out[end] = (byte & !(rest * 0xC0)) | (rest * (previous << 6));
+        end += usize::from(byte < 0xC0);
         previous = byte;
     }
+    out.truncate(end);
     Some(out)
 }
 
@@ -1728,6 +1581,21 @@ fn split_date(raw: &[u8]) -> Result<Day, ErrorKind> {
     Ok(Day { year, month, day })
 }
 
+/// The date that is so many days after 1970-01-01, if Python has it.
+fn civil(days: i64) -> Option<Day> {
+    // Years are counted from March here, so that a leap day is the last of its year.
+    let days = days.checked_add(719_468)?;
+    let (era, rest) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (rest - rest / 1_460 + rest / 36_524 - rest / 146_096) / 365;
+    let day_of_year = rest - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + i64::from(month <= 2);
+    let year = u16::try_from(year).ok().filter(|year| (1..=9999).contains(year))?;
+    Some(Day { year, month: month as u8, day: day as u8 })
+}
+
 fn split_time(raw: &[u8]) -> Result<Clock, ErrorKind> {
     let invalid = ErrorKind::Invalid("time: its bytes");
     let &[first, minute, second, high, middle, low] = raw else {
@@ -1738,13 +1606,7 @@ fn split_time(raw: &[u8]) -> Result<Clock, ErrorKind> {
     if hour > 23 || minute > 59 || second > 59 || microsecond > 999_999 {
         return Err(invalid);
     }
-    Ok(Clock {
-        hour,
-        minute,
-        second,
-        microsecond,
-        fold,
-    })
+    Ok(Clock { hour, minute, second, microsecond, fold })
 }
 
 fn split_datetime(raw: &[u8]) -> Result<(Day, Clock), ErrorKind> {
@@ -1756,31 +1618,16 @@ fn split_datetime(raw: &[u8]) -> Result<(Day, Clock), ErrorKind> {
         return Err(ErrorKind::Invalid("datetime: its bytes"));
     }
     let date = split_date(&[a, b, month & 0x7F, day])?;
-    let clock = split_time(&[
-        hour | (month & 0x80),
-        rest[0],
-        rest[1],
-        rest[2],
-        rest[3],
-        rest[4],
-    ])?;
+    let clock = split_time(&[hour | (month & 0x80), rest[0], rest[1], rest[2], rest[3], rest[4]])?;
     Ok((date, clock))
 }
 
 /// Days, seconds and microseconds as Python keeps them.
-fn normal_timedelta(
-    days: i64,
-    seconds: i64,
-    microseconds: i64,
-) -> Result<(i32, i32, i32), ErrorKind> {
-    let total = i128::from(days) * 86_400_000_000
-        + i128::from(seconds) * 1_000_000
-        + i128::from(microseconds);
+fn normal_timedelta(days: i64, seconds: i64, microseconds: i64) -> Result<(i32, i32, i32), ErrorKind> {
+    let total = i128::from(days) * 86_400_000_000 + i128::from(seconds) * 1_000_000 + i128::from(microseconds);
     let rest = total.rem_euclid(86_400_000_000) as i64;
     match i32::try_from(total.div_euclid(86_400_000_000)) {
-        Ok(days) if days.abs() <= 999_999_999 => {
-            Ok((days, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32))
-        }
+        Ok(days) if days.abs() <= 999_999_999 => Ok((days, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32)),
         _ => Err(ErrorKind::Invalid("timedelta: out of range")),
     }
 }

@@ -13,21 +13,13 @@ use super::{Machine, Slot, Step, cost};
 /// that hold further ones, so that settling one needs no recursion.
 pub enum Pending<V> {
     /// A tuple with a global or a zone in it.
-    Args {
-        slots: Vec<Slot<V>>,
-        made: Option<V>,
-    },
+    Args { slots: Vec<Slot<V>>, made: Option<V> },
     /// `getattr(ZoneInfo, "_unpickle")`.
     ZoneUnpickle,
     /// `tzinfo()`, the base of a zone that `copyreg._reconstructor` makes.
     Tzinfo,
     /// A pytz zone: its name, and the variant's offset in seconds and abbreviation.
-    Zone {
-        name: V,
-        offset: Option<i64>,
-        abbreviation: Option<V>,
-        made: Option<V>,
-    },
+    Zone { name: V, offset: Option<i64>, abbreviation: Option<V>, made: Option<V> },
     /// An instance that waits for its state.
     Instance(Instance<V>),
 }
@@ -59,10 +51,7 @@ pub enum Content {
 }
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
-    pub(super) fn push_pending(
-        &mut self,
-        pending: Pending<S::Value>,
-    ) -> Step<'a, S, Slot<S::Value>> {
+    pub(super) fn push_pending(&mut self, pending: Pending<S::Value>) -> Step<'a, S, Slot<S::Value>> {
         self.budget.memory(cost::ENTRY)?;
         self.pending.push(pending);
         Ok(Slot::Pending((self.pending.len() - 1) as u32))
@@ -85,22 +74,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Slot::Pending(pending) => pending as usize,
         };
         match &self.pending[pending] {
-            Pending::Args {
-                made: Some(made), ..
-            } => Ok((made.clone(), 1)),
-            Pending::Zone {
-                made: Some(made), ..
-            } => Ok((made.clone(), 0)),
-            Pending::ZoneUnpickle => Err(ErrorKind::ForbiddenUse {
-                name: "builtins.getattr".into(),
-                reason: "its result is not called",
+            Pending::Args { made: Some(made), .. } => Ok((made.clone(), 1)),
+            Pending::Zone { made: Some(made), .. } => Ok((made.clone(), 0)),
+            Pending::ZoneUnpickle => {
+                Err(ErrorKind::ForbiddenUse { name: "builtins.getattr".into(), reason: "its result is not called" }
+                    .into())
             }
-            .into()),
-            Pending::Tzinfo => Err(ErrorKind::ForbiddenUse {
-                name: "datetime.tzinfo".into(),
-                reason: "not as a value",
+            Pending::Tzinfo => {
+                Err(ErrorKind::ForbiddenUse { name: "datetime.tzinfo".into(), reason: "not as a value" }.into())
             }
-            .into()),
             Pending::Args { slots, .. } => {
                 let slots = slots.clone();
                 let mut values = Vec::with_capacity(slots.len());
@@ -116,12 +98,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 Ok((value, depth.saturating_add(1)))
             }
-            Pending::Zone {
-                name,
-                offset,
-                abbreviation,
-                ..
-            } => {
+            Pending::Zone { name, offset, abbreviation, .. } => {
                 let (name, offset, abbreviation) = (name.clone(), *offset, abbreviation.clone());
                 let value = self.named_zone(&name, offset, abbreviation.as_ref())?;
                 if let Pending::Zone { made, .. } = &mut self.pending[pending] {
@@ -153,10 +130,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match self.globals[global as usize].target {
             Target::Registered(index) => self.sink.registered(index),
             Target::Stub => self.sink.stub(&self.globals[global as usize].name, None),
-            Target::Known(..) | Target::Plain => Err(ErrorKind::GlobalAsValue {
-                name: self.global_name(global),
+            Target::Known(..) | Target::Plain => {
+                Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into())
             }
-            .into()),
         }
     }
 
@@ -167,7 +143,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         offset: Option<i64>,
         abbreviation: Option<&S::Value>,
     ) -> Step<'a, S, S::Value> {
-        match (self.zone_info(name), offset) {
+        match (self.zone_info(name, true), offset) {
             (Err(crate::error::Failure::Pickle(_)), Some(seconds)) => {
                 self.fixed_zone(seconds * 1_000_000, abbreviation)
             }
@@ -175,50 +151,41 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
     }
 
-    /// A `ZoneInfo`, if the key is made of plain path segments.
-    pub(super) fn zone_info(&mut self, key: &S::Value) -> Step<'a, S, S::Value> {
-        let plain = match self.sink.view(key) {
-            View::Text(key) => {
-                key.len() <= 64
-                    && key.split('/').all(|segment| {
-                        !segment.is_empty()
-                            && segment
-                                .bytes()
-                                .all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
-                    })
-            }
-            _ => false,
+    /// Whether it is a key made of plain path segments.
+    pub(super) fn is_zone_key(&self, key: &S::Value) -> bool {
+        let segment = |segment: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte);
+            !segment.is_empty() && segment.bytes().all(plain)
         };
+        matches!(self.sink.view(key), View::Text(key) if key.len() <= 64 && key.split('/').all(segment))
+    }
+
+    /// A `ZoneInfo`, if the key is made of plain path segments.
+    pub(super) fn zone_info(&mut self, key: &S::Value, cached: bool) -> Step<'a, S, S::Value> {
+        let plain = self.is_zone_key(key);
         if !plain {
             return Err(ErrorKind::Invalid("ZoneInfo: not a time zone key").into());
         }
-        self.budget.work(4)?;
+        self.budget.work(if cached { 4 } else { 1_500 })?;
         let View::Text(key) = self.sink.view(key) else {
             return Err(ErrorKind::Invalid("ZoneInfo").into());
         };
         let key = key.to_owned();
-        self.sink.known(KnownValue::ZoneInfo(&key))
+        self.sink.known(KnownValue::ZoneInfo(&key, cached))
     }
 
     /// A `timezone` of this offset in microseconds.
-    pub(super) fn fixed_zone(
-        &mut self,
-        microseconds: i64,
-        name: Option<&S::Value>,
-    ) -> Step<'a, S, S::Value> {
+    pub(super) fn fixed_zone(&mut self, microseconds: i64, name: Option<&S::Value>) -> Step<'a, S, S::Value> {
         if microseconds.abs() >= 86_400_000_000 {
             return Err(ErrorKind::Invalid("timezone: a day or more").into());
         }
-        let name =
-            name.filter(|name| matches!(self.sink.view(name), View::Text(_) | View::Surrogates));
+        let name = name.filter(|name| matches!(self.sink.view(name), View::Text(_) | View::Surrogates));
         self.sink.known(KnownValue::Timezone(microseconds, name))
     }
 
     /// Gives the instance right below `start`, if there is one, the container that content goes to.
     pub(super) fn ready_instance(&mut self, start: usize, content: Content) -> Step<'a, S> {
-        let Some(Slot::Pending(pending)) =
-            start.checked_sub(1).and_then(|below| self.stack.get(below))
-        else {
+        let Some(Slot::Pending(pending)) = start.checked_sub(1).and_then(|below| self.stack.get(below)) else {
             return Ok(());
         };
         let pending = *pending as usize;
@@ -231,17 +198,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let fits = match instance.known {
             None => true,
             Some(
-                Known::MultiValueDict
-                | Known::MultiDict
-                | Known::PlainDict
-                | Known::SortedDict
-                | Known::MergeDict,
+                Known::MultiValueDict | Known::MultiDict | Known::PlainDict | Known::SortedDict | Known::MergeDict,
             ) => content == Content::Dict,
             Some(Known::PlainList) => content == Content::List,
             Some(_) => false,
         };
         if !fits {
-            return Err(ErrorKind::Misplaced("content for this type").into());
+            return Err(ErrorKind::Misplaced("items for a type that holds none").into());
         }
         let made = match content {
             Content::List => {
@@ -280,7 +243,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         instance.depth = depth.max(instance.depth);
                         return self.build_instance(pending, state);
                     }
-                    _ => return Err(ErrorKind::Misplaced("state for this type").into()),
+                    _ => return Err(ErrorKind::Misplaced("state for a type that has none").into()),
                 }
             }
             Some(Slot::Global(global)) => {
@@ -302,24 +265,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.budget.work(size)?;
                 self.budget.memory(cost::DICT_ENTRY * size)?;
                 let entries = self.sink.entries(&state);
-                if entries
-                    .iter()
-                    .step_by(2)
-                    .any(|key| !matches!(self.sink.view(key), View::Text(_)))
-                {
-                    return Err(ErrorKind::Invalid(
-                        "SimpleNamespace: an attribute's name is no text",
-                    )
-                    .into());
+                if entries.iter().step_by(2).any(|key| !matches!(self.sink.view(key), View::Text(_))) {
+                    return Err(ErrorKind::Invalid("SimpleNamespace: an attribute's name is no text").into());
                 }
             }
             View::Stub | View::Opaque => {}
             View::Object => {
                 self.budget.work(40 + self.sink.len(&state))?;
-                self.budget
-                    .memory(cost::DICT_ENTRY * self.sink.len(&state))?;
+                self.budget.memory(cost::DICT_ENTRY * self.sink.len(&state))?;
             }
-            _ => return Err(ErrorKind::Misplaced("state for this type").into()),
+            _ => return Err(ErrorKind::Misplaced("state for a type that has none").into()),
         }
         self.sink.build(&target, &state)
     }
@@ -335,14 +290,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             // Something held it before its state came: a cycle. It is the dict that was handed out.
             (None, Some(made)) => {
                 let state = self.plain_state(&state)?;
-                if !matches!(
-                    (self.sink.view(&made), self.sink.view(&state)),
-                    (View::Dict, View::Dict)
-                ) {
-                    return Err(ErrorKind::Misplaced(
-                        "state after a reference to the unfinished object",
-                    )
-                    .into());
+                if !matches!((self.sink.view(&made), self.sink.view(&state)), (View::Dict, View::Dict)) {
+                    return Err(ErrorKind::Misplaced("state for an object that something holds already").into());
                 }
                 self.copy_entries(&state, &made)
             }
@@ -376,12 +325,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// An app's object as plain data.
-    fn finish_plain(
-        &mut self,
-        how: How,
-        args: &[S::Value],
-        state: Option<&S::Value>,
-    ) -> Step<'a, S, S::Value> {
+    fn finish_plain(&mut self, how: How, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, S::Value> {
         match (args, state) {
             // A str, int, ... of the app's own: the value counts more than its attributes.
             ([value], _) if how == How::New && self.is_scalar(value) => Ok(value.clone()),
@@ -393,7 +337,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             // An Enum member, or a subclass of a builtin type.
             ([value], None) => Ok(value.clone()),
             // A namedtuple, or an exception.
-            (args, None) => self.sink.tuple(args.to_vec().into_iter()),
+            (args, None) => self.sink.tuple(args.iter().cloned()),
         }
     }
 
@@ -416,10 +360,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(state.clone());
         }
         let halves = self.sink.items(state);
-        if !halves
-            .iter()
-            .all(|half| matches!(self.sink.view(half), View::Dict | View::None))
-        {
+        if !halves.iter().all(|half| matches!(self.sink.view(half), View::Dict | View::None)) {
             return Ok(state.clone());
         }
         self.budget.memory(cost::DICT)?;
@@ -435,9 +376,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Copies what is in one dict to another; paid for, since one dict can be copied many times.
     pub(super) fn copy_entries(&mut self, from: &S::Value, to: &S::Value) -> Step<'a, S> {
         let size = self.sink.len(from);
-        self.budget.work(2 * size)?;
-        self.budget
-            .memory(cost::DICT_TABLE + cost::DICT_ENTRY * size)?;
+        self.budget.work(6 * size)?;
+        self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * size)?;
         let entries = self.sink.entries(from);
         self.sink.insert(to, entries.into_iter())
     }
@@ -458,11 +398,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The first of several text keys that a dict has.
-    pub(super) fn under_any(
-        &mut self,
-        dict: &S::Value,
-        wanted: &[&str],
-    ) -> Step<'a, S, Option<S::Value>> {
+    pub(super) fn under_any(&mut self, dict: &S::Value, wanted: &[&str]) -> Step<'a, S, Option<S::Value>> {
         for key in wanted {
             if let Some(value) = self.under(dict, key)? {
                 return Ok(Some(value));
@@ -485,10 +421,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Puts the entries of a SortedDict in the order of its `keyOrder`, if all its keys are text.
     pub(super) fn reorder(&mut self, dict: &S::Value, state: &S::Value) -> Step<'a, S> {
-        let Some(order) = self
-            .under(state, "keyOrder")?
-            .filter(|order| self.sink.view(order) == View::List)
-        else {
+        let Some(order) = self.under(state, "keyOrder")?.filter(|order| self.sink.view(order) == View::List) else {
             return Ok(());
         };
         let size = self.sink.len(dict) + self.sink.len(&order);
@@ -506,12 +439,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let mut ordered = Vec::with_capacity(2 * left.len());
         for key in self.sink.items(&order) {
-            ordered.extend(
-                key_text(self.sink, &key)
-                    .and_then(|text| left.remove(&text))
-                    .into_iter()
-                    .flatten(),
-            );
+            ordered.extend(key_text(self.sink, &key).and_then(|text| left.remove(&text)).into_iter().flatten());
         }
         if left.is_empty() {
             self.sink.clear(dict)?;
@@ -523,14 +451,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// An integer that names a duration, or the duration itself, in microseconds.
     pub(super) fn duration(&self, value: &S::Value, unit: i64) -> Step<'a, S, i64> {
         let microseconds = match self.sink.view(value) {
-            View::TimeDelta {
-                days,
-                seconds,
-                microseconds,
-            } => Some(
-                (i64::from(days) * 86_400 + i64::from(seconds)) * 1_000_000
-                    + i64::from(microseconds),
-            ),
+            View::TimeDelta { days, seconds, microseconds } => {
+                let whole = i64::from(days) * 86_400 + i64::from(seconds);
+                whole.checked_mul(1_000_000).and_then(|whole| whole.checked_add(microseconds.into()))
+            }
             View::Int(count) => count.checked_mul(unit),
             View::Float(count) if count.abs() < 1e6 => Some((count * unit as f64) as i64),
             _ => None,
@@ -561,14 +485,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Compares the digits of a Decimal or Fraction with their bound, and pays for them.
     pub(super) fn pay_digits(&mut self, digits: usize, squared: bool) -> Step<'a, S> {
-        limits::check(
-            digits as u64,
-            self.budget.limits().decimal_digits,
-            Limit::DecimalDigits,
-        )?;
+        limits::check(digits as u64, self.budget.limits().decimal_digits, Limit::DecimalDigits)?;
         self.budget.memory(cost::OBJECT / 4 + digits)?;
-        self.budget
-            .work(8 + digits + if squared { digits * digits / 64 } else { 0 })?;
+        self.budget.work(8 + digits + if squared { digits * digits / 64 } else { 0 })?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::probes::Probes;
 use super::{Machine, Slot, Step};
 
 /// A container up to this size is not simulated: it can't cost much.
-const SMALL: usize = 256;
+const SMALL: usize = 64;
 /// Slots that every container may look at, besides those for each key.
 const FREE_PROBES: u64 = 4_096;
 /// What the simulated table takes for each key.
@@ -18,6 +18,8 @@ const PROBE_BYTES: usize = 24;
 const CHAIN: u16 = 16;
 /// Steps for the hash of a known value, or of the app's own object.
 const HASH: usize = 40;
+/// Steps for one part of a key.
+const NODE: usize = 3;
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Checks the keys from `start` on, every second slot, before they go into `dict`.
@@ -30,13 +32,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.check_hashed(set, start, 1, true)
     }
 
-    fn check_hashed(
-        &mut self,
-        container: Option<&S::Value>,
-        start: usize,
-        step: usize,
-        set: bool,
-    ) -> Step<'a, S> {
+    fn check_hashed(&mut self, container: Option<&S::Value>, start: usize, step: usize, set: bool) -> Step<'a, S> {
         let mut plain = true;
         for index in (start..self.stack.len()).step_by(step) {
             let Slot::Value(key, _) = &self.stack[index] else {
@@ -62,7 +58,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let identity = container.map_or(0, |container| self.sink.identity(container));
         let mut probes = match self.probes.remove(&identity) {
-            Some(probes) if probes.len() == held && container.is_some() => probes,
+            Some(probes) if probes.is_off() => {
+                self.probes.insert(identity, probes);
+                return Ok(());
+            }
+            // A key that was there already counts once more: no pickler writes one twice.
+            Some(probes) if probes.len() >= held && container.is_some() => probes,
             // Hashes of text and bytes are keyed: nobody can choose them.
             _ if plain => return Ok(()),
             _ => Probes::new(set),
@@ -71,16 +72,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             let keys = if set {
                 self.sink.items(container)
             } else {
-                self.sink
-                    .entries(container)
-                    .into_iter()
-                    .step_by(2)
-                    .collect()
+                self.sink.entries(container).into_iter().step_by(2).collect()
             };
             for key in keys {
                 match self.sink.hash(&key)? {
                     Some(hash) => probes.insert(hash),
-                    None => return Ok(()),
+                    None => {
+                        self.probes.insert(identity, Probes::off());
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -90,13 +90,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 continue;
             };
             let Some(hash) = self.sink.hash(key)? else {
+                self.probes.insert(identity, Probes::off());
                 return Ok(());
             };
             self.budget.memory(PROBE_BYTES)?;
             probes.insert(hash);
-            let allowed = bound
-                .saturating_mul(probes.len() as u64)
-                .saturating_add(FREE_PROBES);
+            let allowed = bound.saturating_mul(probes.len() as u64).saturating_add(FREE_PROBES);
             limits::check(probes.steps, allowed, Limit::Probes)?;
         }
         if container.is_some() {
@@ -111,21 +110,26 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.walk.clear();
         self.walk.push((key, 1));
         while let Some((value, depth)) = self.walk.pop() {
-            match self.sink.view(&value) {
+            let view = self.sink.view(&value);
+            match view {
                 View::Tuple | View::FrozenSet => {
                     limits::check(depth.into(), bound, Limit::KeyDepth)?;
-                    self.budget.work(1 + self.sink.len(&value))?;
+                    let count = self.sink.len(&value);
+                    // Each part is hashed, and may be compared.
+                    self.budget.work(NODE * (1 + count))?;
                     let depth = depth.saturating_add(1);
-                    self.walk.extend(
-                        self.sink
-                            .items(&value)
-                            .into_iter()
-                            .map(|item| (item, depth)),
-                    );
+                    if view == View::Tuple {
+                        let items = (0..count).filter_map(|index| self.sink.item(&value, index));
+                        self.walk.extend(items.map(|item| (item, depth)));
+                    } else {
+                        let items = self.sink.items(&value).into_iter();
+                        self.walk.extend(items.map(|item| (item, depth)));
+                    }
                 }
                 View::List
                 | View::Set
                 | View::ByteArray
+                | View::Unhashable
                 | View::Dict
                 | View::DefaultDict
                 | View::Deque
@@ -148,21 +152,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     ///
     /// A container that already is in another may grow later, which its own count can't tell the
     /// outer ones: such growth is added up for the whole pickle.
-    pub(super) fn check_chain(
-        &mut self,
-        target: &S::Value,
-        first: usize,
-        step: usize,
-    ) -> Step<'a, S> {
+    pub(super) fn check_chain(&mut self, target: &S::Value, first: usize, step: usize) -> Step<'a, S> {
         let own = self.sink.identity(target);
         let mut levels = 0;
-        for slot in self
-            .stack
-            .get(first..)
-            .unwrap_or_default()
-            .iter()
-            .step_by(step)
-        {
+        for slot in self.stack.get(first..).unwrap_or_default().iter().step_by(step) {
             let Slot::Value(value, _) = slot else {
                 continue;
             };
@@ -187,11 +180,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             chain.levels = levels;
         }
         let height = chain.levels.saturating_add(self.late_growth);
-        limits::check(
-            height.into(),
-            self.budget.limits().depth.min(CHAIN.into()),
-            Limit::Depth,
-        )?;
+        limits::check(height.into(), self.budget.limits().depth.min(CHAIN.into()), Limit::Depth)?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 /// One dict or set, as a table of taken slots.
 pub struct Probes {
     set: bool,
+    off: bool,
     hashes: Vec<i64>,
     taken: Vec<bool>,
     /// Slots looked at so far.
@@ -13,12 +14,17 @@ pub struct Probes {
 impl Probes {
     /// An empty dict, or set.
     pub fn new(set: bool) -> Self {
-        Self {
-            set,
-            hashes: Vec::new(),
-            taken: vec![false; 8],
-            steps: 0,
-        }
+        Self { set, off: false, hashes: Vec::new(), taken: vec![false; 8], steps: 0 }
+    }
+
+    /// A container that is not simulated, since the sink has no hash for one of its keys.
+    pub fn off() -> Self {
+        Self { off: true, ..Self::new(false) }
+    }
+
+    /// Whether it is not simulated.
+    pub fn is_off(&self) -> bool {
+        self.off
     }
 
     /// How many keys it holds.
@@ -31,11 +37,7 @@ impl Probes {
         let used = self.hashes.len() + 1;
         self.hashes.push(hash);
         let size = self.taken.len();
-        let full = if self.set {
-            used * 5 >= (size - 1) * 3
-        } else {
-            used > size * 2 / 3
-        };
+        let full = if self.set { used * 5 >= (size - 1) * 3 } else { used > size * 2 / 3 };
         if full {
             let wanted = if !self.set {
                 used * 3

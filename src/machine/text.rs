@@ -27,10 +27,7 @@ pub fn string(line: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
             out.push(byte);
             continue;
         }
-        match rest
-            .next()
-            .ok_or(ErrorKind::Invalid("STRING: a backslash at its end"))?
-        {
+        match rest.next().ok_or(ErrorKind::Invalid("STRING: a backslash at its end"))? {
             escaped @ (b'\\' | b'\'' | b'"') => out.push(escaped),
             b'b' => out.push(8),
             b'f' => out.push(12),
@@ -64,10 +61,14 @@ pub fn string(line: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
 
 /// The text of a raw-unicode-escape literal.
 pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
-    if let Ok(text) = std::str::from_utf8(line) {
-        if text.is_ascii() && !text.contains('\\') {
-            return Ok(Unescaped::Text(Cow::Borrowed(text)));
-        }
+    if let Ok(text) = std::str::from_utf8(line)
+        && text.is_ascii()
+        && !text.contains('\\')
+    {
+        return Ok(Unescaped::Text(Cow::Borrowed(text)));
+    }
+    if !line.contains(&b'\\') {
+        return Ok(Unescaped::Text(Cow::Owned(from_latin1(line))));
     }
     let mut out = Vec::with_capacity(line.len() + line.len() / 2);
     let mut surrogates = false;
@@ -89,10 +90,7 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
         };
         let mut value = 0u32;
         for _ in 0..count {
-            let digit = rest
-                .next()
-                .and_then(hex)
-                .ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
+            let digit = rest.next().and_then(hex).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
             value = value << 4 | digit;
         }
         if value > 0x10_FFFF {
@@ -110,6 +108,21 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
     }
 }
 
+/// Text whose characters are the bytes.
+fn from_latin1(raw: &[u8]) -> String {
+    let mut out = vec![0; 2 * raw.len()];
+    let mut end = 0;
+    for &byte in raw {
+        // No branch: random bytes would mispredict half of them. The second byte is written over.
+        let wide = byte >> 7;
+        out[end] = (byte * (1 - wide)) | ((0xC0 | (byte >> 6)) * wide);
+        out[end + 1] = 0x80 | (byte & 0x3F);
+        end += 1 + usize::from(wide);
+    }
+    out.truncate(end);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 fn hex(byte: u8) -> Option<u32> {
     char::from(byte).to_digit(16)
 }
@@ -118,11 +131,7 @@ fn hex(byte: u8) -> Option<u32> {
 fn push_code_point(out: &mut Vec<u8>, value: u32) {
     match char::from_u32(value) {
         Some(character) => out.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => out.extend([
-            0xE0 | (value >> 12) as u8,
-            0x80 | (value >> 6 & 0x3F) as u8,
-            0x80 | (value & 0x3F) as u8,
-        ]),
+        None => out.extend([0xE0 | (value >> 12) as u8, 0x80 | (value >> 6 & 0x3F) as u8, 0x80 | (value & 0x3F) as u8]),
     }
 }
 
@@ -145,10 +154,8 @@ pub fn digits(line: &[u8]) -> Result<&str, Error> {
 
 /// A float in the form of `repr`.
 pub fn float(line: &[u8]) -> Result<f64, Error> {
-    let value: f64 = std::str::from_utf8(line)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(ErrorKind::Invalid("float"))?;
+    let value: f64 =
+        std::str::from_utf8(line).ok().and_then(|text| text.parse().ok()).ok_or(ErrorKind::Invalid("float"))?;
     if value.is_infinite() && line.iter().any(u8::is_ascii_digit) {
         return Err(ErrorKind::Invalid("float: out of range").into());
     }
@@ -159,8 +166,7 @@ pub fn float(line: &[u8]) -> Result<f64, Error> {
 pub fn index(line: &[u8]) -> Result<u64, Error> {
     let plain = !line.is_empty() && line.len() <= 10 && line.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(line).ok().filter(|_| plain);
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| ErrorKind::Invalid("memo index").into())
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| ErrorKind::Invalid("memo index").into())
 }
 
 #[cfg(test)]
@@ -190,16 +196,7 @@ mod tests {
     #[test]
     fn numbers_in_text_are_decimal_only() {
         assert_eq!(digits(b"-12").unwrap(), "-12");
-        for bad in [
-            &b""[..],
-            b"-",
-            b"0x10",
-            b"010",
-            b"1_0",
-            b" 1",
-            b"1 ",
-            b"12JUNK",
-        ] {
+        for bad in [&b""[..], b"-", b"0x10", b"010", b"1_0", b" 1", b"1 ", b"12JUNK"] {
             assert!(digits(bad).is_err());
         }
         assert!(float(b"1e400").is_err());

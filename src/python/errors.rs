@@ -15,11 +15,7 @@ pub fn raised(py: Python<'_>, policy: &CompiledPolicy, error: &Error) -> PyErr {
     }
 }
 
-fn exception<'py>(
-    py: Python<'py>,
-    policy: &CompiledPolicy,
-    error: &Error,
-) -> PyResult<Bound<'py, PyAny>> {
+fn exception<'py>(py: Python<'py>, policy: &CompiledPolicy, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     let class = match error.kind().category() {
         Category::Malformed => "MalformedPickle",
         Category::Truncated => "TruncatedPickle",
@@ -38,10 +34,5 @@ fn exception<'py>(
     if let ErrorKind::Limit(limit) = error.kind() {
         fields.set_item("limit", limit.name())?;
     }
-    policy
-        .types
-        .exceptions
-        .bind(py)
-        .getattr(class)?
-        .call((error.to_string(),), Some(&fields))
+    policy.types.exceptions.bind(py).getattr(class)?.call((error.to_string(),), Some(&fields))
 }

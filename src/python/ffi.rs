@@ -3,9 +3,7 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
-};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 
 /// Takes over a new reference, or the exception that was set instead of one.
 ///
@@ -17,11 +15,7 @@ unsafe fn owned<'py, T>(py: Python<'py>, pointer: *mut ffi::PyObject) -> PyResul
 }
 
 fn done(py: Python<'_>, code: i32) -> PyResult<()> {
-    if code < 0 {
-        Err(PyErr::fetch(py))
-    } else {
-        Ok(())
-    }
+    if code < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
 }
 
 /// `str` from UTF-8.
@@ -38,27 +32,13 @@ pub fn text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> 
         }
     }
     // SAFETY: pointer and length are those of one slice, which is only read.
-    unsafe {
-        owned(
-            py,
-            ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize),
-        )
-    }
+    unsafe { owned(py, ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize)) }
 }
 
 /// `str` from UTF-8 in which surrogates may stand alone.
 pub fn text_surrogates<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // SAFETY: pointer and length are those of one slice, which is only read; the name ends in NUL.
-    unsafe {
-        owned(
-            py,
-            ffi::PyUnicode_DecodeUTF8(
-                raw.as_ptr().cast(),
-                raw.len() as isize,
-                c"surrogatepass".as_ptr(),
-            ),
-        )
-    }
+    unsafe { owned(py, ffi::PyUnicode_DecodeUTF8(raw.as_ptr().cast(), raw.len() as isize, c"surrogatepass".as_ptr())) }
 }
 
 /// `int`.
@@ -79,23 +59,13 @@ pub fn float(py: Python<'_>, value: f64) -> PyResult<Bound<'_, PyFloat>> {
 #[inline]
 pub fn bytes<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     // SAFETY: pointer and length are those of one slice, which is only read.
-    unsafe {
-        owned(
-            py,
-            ffi::PyBytes_FromStringAndSize(raw.as_ptr().cast(), raw.len() as isize),
-        )
-    }
+    unsafe { owned(py, ffi::PyBytes_FromStringAndSize(raw.as_ptr().cast(), raw.len() as isize)) }
 }
 
 /// `bytearray`.
 pub fn bytearray<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyByteArray>> {
     // SAFETY: pointer and length are those of one slice, which is only read.
-    unsafe {
-        owned(
-            py,
-            ffi::PyByteArray_FromStringAndSize(raw.as_ptr().cast(), raw.len() as isize),
-        )
-    }
+    unsafe { owned(py, ffi::PyByteArray_FromStringAndSize(raw.as_ptr().cast(), raw.len() as isize)) }
 }
 
 /// `tuple` of exactly the items that the iterator announces.
@@ -113,11 +83,7 @@ pub fn tuple<'py>(
         unsafe { ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as isize, item.into_ptr()) };
         filled += 1;
     }
-    if filled < count {
-        Err(PyTypeError::new_err("fewer items than announced"))
-    } else {
-        Ok(tuple)
-    }
+    if filled < count { Err(PyTypeError::new_err("fewer items than announced")) } else { Ok(tuple) }
 }
 
 /// `list` of exactly the items that the iterator announces.
@@ -135,11 +101,7 @@ pub fn list<'py>(
         unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), index as isize, item.into_ptr()) };
         filled += 1;
     }
-    if filled < count {
-        Err(PyTypeError::new_err("fewer items than announced"))
-    } else {
-        Ok(list)
-    }
+    if filled < count { Err(PyTypeError::new_err("fewer items than announced")) } else { Ok(list) }
 }
 
 /// `dict`, empty.
@@ -163,22 +125,21 @@ pub fn frozenset<'py>(items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyFroze
 
 /// `dict[key] = value`.
 #[inline]
-pub fn set_item<'py>(
-    dict: &Bound<'py, PyDict>,
-    key: &Bound<'py, PyAny>,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<()> {
+pub fn set_item<'py>(dict: &Bound<'py, PyDict>, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult<()> {
     // SAFETY: three live objects, the first of them a dict; no reference is taken over.
-    done(dict.py(), unsafe {
-        ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr())
-    })
+    done(dict.py(), unsafe { ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
 }
 
 /// `list.append(item)`.
 #[inline]
 pub fn append<'py>(list: &Bound<'py, PyList>, item: &Bound<'py, PyAny>) -> PyResult<()> {
     // SAFETY: two live objects, the first of them a list; no reference is taken over.
-    done(list.py(), unsafe {
-        ffi::PyList_Append(list.as_ptr(), item.as_ptr())
-    })
+    done(list.py(), unsafe { ffi::PyList_Append(list.as_ptr(), item.as_ptr()) })
+}
+
+/// `list.extend(items)`.
+pub fn extend<'py>(list: &Bound<'py, PyList>, items: &Bound<'py, PyList>) -> PyResult<()> {
+    let end = list.len() as isize;
+    // SAFETY: two live lists; no reference is taken over.
+    done(list.py(), unsafe { ffi::PyList_SetSlice(list.as_ptr(), end, end, items.as_ptr()) })
 }

@@ -32,9 +32,7 @@ impl CompiledPolicy {
         let mut natives = Vec::new();
         for (name, builder) in native {
             if !core.native(&name, natives.len() as u32) {
-                return Err(pyo3::exceptions::PyValueError::new_err(format!(
-                    "{name} is no known name"
-                )));
+                return Err(pyo3::exceptions::PyValueError::new_err(format!("{name} is no known name")));
             }
             natives.push(builder);
         }
@@ -49,11 +47,6 @@ impl CompiledPolicy {
         if stub {
             core.stub();
         }
-        Ok(Self {
-            core,
-            types: Types::resolve(py)?,
-            registered: objects,
-            natives,
-        })
+        Ok(Self { core, types: Types::resolve(py)?, registered: objects, natives })
     }
 }

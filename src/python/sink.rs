@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
-    PyFrozenSet, PyInt, PyIterator, PyList, PyMemoryView, PySet, PyString, PyTime, PyTuple, PyType,
-    PyTzInfo,
+    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyFrozenSet, PyInt,
+    PyIterator, PyList, PyMemoryView, PySet, PyString, PyTime, PyTuple, PyType, PyTzInfo,
 };
 
 use crate::error::{ErrorKind, Failure};
-use crate::sink::{How, KnownValue, Made, Sink, View};
+use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
 
 use super::ffi;
 use super::policy::CompiledPolicy;
@@ -50,14 +49,7 @@ impl<'py, 'p> PySink<'py, 'p> {
         buffers: Option<Bound<'py, PyIterator>>,
         persistent_load: Option<Bound<'py, PyAny>>,
     ) -> Self {
-        Self {
-            py,
-            policy,
-            buffers,
-            persistent_load,
-            objects: HashMap::new(),
-            zones: HashMap::new(),
-        }
+        Self { py, policy, buffers, persistent_load, objects: HashMap::new(), zones: HashMap::new() }
     }
 
     fn types(&self) -> &'p Types {
@@ -67,11 +59,7 @@ impl<'py, 'p> PySink<'py, 'p> {
     /// The result of a known constructor: an exception about the value is the pickle's fault.
     fn checked<T>(&self, result: PyResult<T>, what: &'static str) -> Made<T, PyErr> {
         result.map_err(|error| {
-            if super::is_about_value(&error, self.py) {
-                ErrorKind::Invalid(what).into()
-            } else {
-                failed(error)
-            }
+            if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { failed(error) }
         })
     }
 
@@ -98,19 +86,21 @@ impl<'py, 'p> PySink<'py, 'p> {
         Ok(made)
     }
 
-    fn zone(&mut self, key: &str) -> Built<'py> {
-        if let Some(zone) = self.zones.get(key) {
+    fn zone(&mut self, key: &str, cached: bool) -> Built<'py> {
+        if let Some(zone) = self.zones.get(key).filter(|_| cached) {
             return Ok(zone.clone());
         }
         let types = self.types();
-        let keys = types
-            .zone_keys
-            .get_or_try_init(self.py, || types.available_zones.call0(self.py));
+        let keys = types.zone_keys.get_or_try_init(self.py, || types.available_zones.call0(self.py));
         let known = passed(keys.and_then(|keys| keys.bind(self.py).contains(key)))?;
         if !known {
             return Err(ErrorKind::Invalid("ZoneInfo: no such time zone here").into());
         }
-        let zone = self.checked(types.zone_info.bind(self.py).call1((key,)), "ZoneInfo")?;
+        let class = types.zone_info.bind(self.py);
+        if !cached {
+            return self.checked(class.call_method1("no_cache", (key,)), "ZoneInfo");
+        }
+        let zone = self.checked(class.call1((key,)), "ZoneInfo")?;
         self.zones.insert(key.to_owned(), zone.clone());
         Ok(zone)
     }
@@ -162,16 +152,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         let signed = passed((|| {
             let kwargs = ffi::dict(self.py)?;
             kwargs.set_item("signed", true)?;
-            self.types()
-                .int
-                .bind(self.py)
-                .call_method("from_bytes", (raw, "little"), Some(&kwargs))
+            self.types().int.bind(self.py).call_method("from_bytes", (raw, "little"), Some(&kwargs))
         })())?;
         Ok(signed)
     }
     fn int_text(&mut self, digits: &str) -> Built<'py> {
-        let text = passed(ffi::text(self.py, digits))?;
-        self.checked(self.types().int.bind(self.py).call1((text,)), "integer")
+        // By our own conversion: Python's keeps its own bound on digits.
+        let value: num_bigint::BigInt = digits.parse().map_err(|_| ErrorKind::Invalid("integer"))?;
+        self.big_int(&value.to_signed_bytes_le())
     }
     #[inline]
     fn float(&mut self, value: f64) -> Built<'py> {
@@ -182,18 +170,12 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::text(self.py, &text)).map(Bound::into_any)
     }
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Built<'py> {
-        self.checked(ffi::text_surrogates(self.py, &text), "text: not UTF-8")
-            .map(Bound::into_any)
+        self.checked(ffi::text_surrogates(self.py, &text), "text: not UTF-8").map(Bound::into_any)
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Built<'py> {
         let raw = passed(ffi::bytes(self.py, &raw))?;
         // The caller named the encoding; its exceptions are what pickle raises.
-        let text = passed(
-            self.types()
-                .text_decoder
-                .bind(self.py)
-                .call1((raw, encoding, errors)),
-        )?;
+        let text = passed(self.types().text_decoder.bind(self.py).call1((raw, encoding, errors)))?;
         if text.is_instance_of::<PyString>() {
             Ok(text)
         } else {
@@ -251,9 +233,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 );
                 self.checked(made, "datetime").map(Bound::into_any)
             }
-            KnownValue::Date(day) => self
-                .checked(PyDate::new(py, day.year.into(), day.month, day.day), "date")
-                .map(Bound::into_any),
+            KnownValue::Date(day) => {
+                self.checked(PyDate::new(py, day.year.into(), day.month, day.day), "date").map(Bound::into_any)
+            }
             KnownValue::Time(clock, zone) => {
                 let zone = Self::tzinfo(zone)?;
                 let made = PyTime::new_with_fold(
@@ -267,28 +249,12 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 );
                 self.checked(made, "time").map(Bound::into_any)
             }
-            KnownValue::TimeDelta {
-                days,
-                seconds,
-                microseconds,
-            } => self
-                .checked(
-                    PyDelta::new(py, days, seconds, microseconds, false),
-                    "timedelta",
-                )
-                .map(Bound::into_any),
+            KnownValue::TimeDelta { days, seconds, microseconds } => {
+                self.checked(PyDelta::new(py, days, seconds, microseconds, false), "timedelta").map(Bound::into_any)
+            }
             KnownValue::Timezone(offset, name) => {
-                let (days, rest) = (
-                    offset.div_euclid(86_400_000_000),
-                    offset.rem_euclid(86_400_000_000),
-                );
-                let delta = PyDelta::new(
-                    py,
-                    days as i32,
-                    (rest / 1_000_000) as i32,
-                    (rest % 1_000_000) as i32,
-                    false,
-                );
+                let (days, rest) = (offset.div_euclid(86_400_000_000), offset.rem_euclid(86_400_000_000));
+                let delta = PyDelta::new(py, days as i32, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32, false);
                 let delta = self.checked(delta, "timezone")?;
                 let class = types.timezone.bind(py);
                 let made = match name {
@@ -297,15 +263,12 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 };
                 self.checked(made, "timezone")
             }
-            KnownValue::ZoneInfo(key) => self.zone(key),
-            KnownValue::Decimal(text) => {
-                self.checked(types.decimal.bind(py).call1((text,)), "Decimal")
-            }
+            KnownValue::ZoneInfo(key, cached) => self.zone(key, cached),
+            KnownValue::Decimal(text) => self.checked(types.decimal.bind(py).call1((text,)), "Decimal"),
             KnownValue::Uuid(int, safe) => self.checked(self.uuid(int, safe), "UUID"),
-            KnownValue::Fraction(numerator, denominator) => self.checked(
-                types.fraction.bind(py).call1((numerator, denominator)),
-                "Fraction",
-            ),
+            KnownValue::Fraction(numerator, denominator) => {
+                self.checked(types.fraction.bind(py).call1((numerator, denominator)), "Fraction")
+            }
             KnownValue::Complex(real, imaginary) => {
                 Ok(pyo3::types::PyComplex::from_doubles(py, real, imaginary).into_any())
             }
@@ -329,13 +292,8 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                     Some(bound) => self.checked(class.call1((PyTuple::empty(py), bound)), "deque"),
                 }
             }
-            KnownValue::IpInt(ip, int) => {
-                self.checked(types.ip(ip).bind(py).call1((int,)), "IP address")
-            }
-            KnownValue::IpText(ip, text) => self.checked(
-                types.ip(ip).bind(py).call1((text,)),
-                "IP address or network",
-            ),
+            KnownValue::IpInt(ip, int) => self.checked(types.ip(ip).bind(py).call1((int,)), "IP address"),
+            KnownValue::IpText(ip, text) => self.checked(types.ip(ip).bind(py).call1((text,)), "IP address or network"),
             KnownValue::Path(path, parts) => {
                 let parts = passed(ffi::tuple(py, parts.iter().cloned()))?;
                 self.checked(types.path(path).bind(py).call1(parts), "path")
@@ -348,30 +306,24 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 };
                 self.checked(made, "struct_time")
             }
-            KnownValue::ArrayItems(code, items) => {
-                self.checked(types.array.bind(py).call1((code, items)), "array")
-            }
+            KnownValue::ArrayItems(code, items) => self.checked(types.array.bind(py).call1((code, items)), "array"),
             KnownValue::ArrayBytes(code, format, bytes) => {
-                let made =
-                    types
-                        .array_reconstructor
-                        .bind(py)
-                        .call1((&types.array, code, format, bytes));
+                let made = types.array_reconstructor.bind(py).call1((&types.array, code, format, bytes));
                 self.checked(made, "array")
             }
         }
     }
 
-    fn extend<I: ExactSizeIterator<Item = Object<'py>>>(
-        &mut self,
-        target: &Object<'py>,
-        items: I,
-    ) -> Made<(), PyErr> {
+    fn extend<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
         if let Ok(list) = target.cast_exact::<PyList>() {
-            for item in items {
-                passed(ffi::append(list, &item))?;
+            if items.len() == 1 {
+                for item in items {
+                    passed(ffi::append(list, &item))?;
+                }
+                return Ok(());
             }
-            return Ok(());
+            let items = passed(ffi::list(self.py, items))?;
+            return passed(ffi::extend(list, &items));
         }
         if self.is_own(target) {
             let append = passed(target.getattr("append"))?;
@@ -381,7 +333,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Ok(());
         }
         let items = passed(ffi::list(self.py, items))?;
-        passed(target.call_method1("extend", (items,))).map(drop)
+        let held = match Types::is(&self.types().stub, &target.get_type()) {
+            true => passed(target.getattr("items"))?,
+            false => target.clone(),
+        };
+        passed(held.call_method1("extend", (items,))).map(drop)
     }
 
     fn insert<I: ExactSizeIterator<Item = Object<'py>>>(
@@ -408,11 +364,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         Ok(())
     }
 
-    fn add<I: ExactSizeIterator<Item = Object<'py>>>(
-        &mut self,
-        target: &Object<'py>,
-        items: I,
-    ) -> Made<(), PyErr> {
+    fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
         if let Ok(set) = target.cast_exact::<PySet>() {
             for item in items {
                 self.hashed(set.add(item))?;
@@ -420,11 +372,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Ok(());
         }
         let method = if self.is_own(target) { "add" } else { "extend" };
-        let held = if self.is_own(target) {
-            target.clone()
-        } else {
-            passed(target.getattr("items"))?
-        };
+        let held = if self.is_own(target) { target.clone() } else { passed(target.getattr("items"))? };
         for item in items {
             match method {
                 "add" => passed(held.call_method1("add", (item,)))?,
@@ -466,11 +414,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if let Ok(int) = value.cast_exact::<PyInt>() {
             return match int.extract() {
                 Ok(small) => View::Int(small),
-                Err(_) => View::BigInt(
-                    int.call_method0("bit_length")
-                        .and_then(|bits| bits.extract())
-                        .unwrap_or(u64::MAX),
-                ),
+                Err(_) => {
+                    View::BigInt(int.call_method0("bit_length").and_then(|bits| bits.extract()).unwrap_or(u64::MAX))
+                }
             };
         }
         if let Ok(bytes) = value.cast_exact::<PyBytes>() {
@@ -513,7 +459,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         } else if Types::is(&types.stub, &class) {
             View::Stub
         } else if Types::is(&types.array, &class) {
-            View::ByteArray
+            View::Unhashable
         } else if self.is_own(value) {
             View::Object
         } else if value.is_instance_of::<PyTzInfo>() {
@@ -537,10 +483,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             // Steps that its hash takes, by the size of what it holds.
             let parts = ["numerator", "denominator"].map(|part| container.getattr(part));
             let size = |object: &Object<'py>| {
-                object
-                    .call_method0("__sizeof__")
-                    .and_then(|size| size.extract())
-                    .unwrap_or(0usize)
+                object.call_method0("__sizeof__").and_then(|size| size.extract()).unwrap_or(0usize)
             };
             return match &parts {
                 [Ok(upper), Ok(lower)] => size(upper) + size(lower),
@@ -548,19 +491,12 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             };
         }
         // A range has a length of its own, and the app's objects may have any.
-        if self.is_own(container) || Types::is(&types.range, &class) {
-            0
-        } else {
-            container.len().unwrap_or(0)
-        }
+        if self.is_own(container) || Types::is(&types.range, &class) { 0 } else { container.len().unwrap_or(0) }
     }
 
     #[inline]
     fn item(&self, tuple: &Object<'py>, index: usize) -> Option<Object<'py>> {
-        tuple
-            .cast_exact::<PyTuple>()
-            .ok()
-            .and_then(|tuple| tuple.get_item(index).ok())
+        tuple.cast_exact::<PyTuple>().ok().and_then(|tuple| tuple.get_item(index).ok())
     }
     fn items(&self, container: &Object<'py>) -> Vec<Object<'py>> {
         if let Ok(tuple) = container.cast_exact::<PyTuple>() {
@@ -572,10 +508,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if let Ok(set) = container.cast_exact::<PyFrozenSet>() {
             return set.iter().collect();
         }
-        container
-            .cast_exact::<PySet>()
-            .map(|set| set.iter().collect())
-            .unwrap_or_default()
+        container.cast_exact::<PySet>().map(|set| set.iter().collect()).unwrap_or_default()
     }
 
     fn entries(&self, dict: &Object<'py>) -> Vec<Object<'py>> {
@@ -586,10 +519,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
 
     fn u128(&self, value: &Object<'py>) -> Option<u128> {
-        value
-            .cast_exact::<PyInt>()
-            .ok()
-            .and_then(|int| int.extract().ok())
+        value.cast_exact::<PyInt>().ok().and_then(|int| int.extract().ok())
     }
 
     fn identity(&self, value: &Object<'py>) -> usize {
@@ -604,6 +534,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(self.types().stub.bind(self.py).call1((name, args)))
     }
 
+    fn builtin(&mut self, factory: Factory) -> Built<'py> {
+        Ok(self.types().factory(factory).bind(self.py).clone())
+    }
+
     fn registered(&mut self, index: u32) -> Built<'py> {
         match self.policy.registered.get(index as usize) {
             Some(object) => Ok(object.bind(self.py).clone()),
@@ -611,13 +545,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
     }
 
-    fn construct(
-        &mut self,
-        index: u32,
-        how: How,
-        args: &Object<'py>,
-        kwargs: Option<&Object<'py>>,
-    ) -> Built<'py> {
+    fn construct(&mut self, index: u32, how: How, args: &Object<'py>, kwargs: Option<&Object<'py>>) -> Built<'py> {
         let object = self.registered(index)?;
         let kwargs = kwargs.and_then(|kwargs| kwargs.cast::<PyDict>().ok());
         let Ok(args) = args.cast_exact::<PyTuple>() else {
@@ -626,21 +554,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         let class = object.is_instance_of::<PyType>();
         let made = match how {
             How::New if class => (|| {
-                let args = PyTuple::new(
-                    self.py,
-                    std::iter::once(object.clone())
-                        .chain(args.iter())
-                        .collect::<Vec<_>>(),
-                )?;
+                let args =
+                    PyTuple::new(self.py, std::iter::once(object.clone()).chain(args.iter()).collect::<Vec<_>>())?;
                 object.getattr("__new__")?.call(args, kwargs)
             })(),
             How::Rebuild(base) if class => (|| {
                 let types = self.types();
                 let base = base.map_or(&types.object, |base| types.factory(base));
-                types
-                    .reconstructor
-                    .bind(self.py)
-                    .call1((&object, base, args.get_item(0)?))
+                types.reconstructor.bind(self.py).call1((&object, base, args.get_item(0)?))
             })(),
             _ => object.call(args, kwargs),
         };
@@ -652,10 +573,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Err(ErrorKind::Internal("no such builder".into()).into());
         };
         let args = passed(ffi::tuple(self.py, args.iter().cloned()))?;
-        self.checked(
-            builder.bind(self.py).call1(args),
-            "value for the framework's own type",
-        )
+        self.checked(builder.bind(self.py).call1(args), "value for the framework's own type")
     }
 
     fn persistent(&mut self, id: &Object<'py>) -> Built<'py> {
@@ -678,11 +596,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn readonly(&mut self, buffer: &Object<'py>) -> Built<'py> {
         let view = self.checked(PyMemoryView::from(buffer), "buffer")?;
         let made = view.getattr("readonly").and_then(|readonly| {
-            if readonly.is_truthy()? {
-                Ok(buffer.clone())
-            } else {
-                view.call_method0("toreadonly")
-            }
+            if readonly.is_truthy()? { Ok(buffer.clone()) } else { view.call_method0("toreadonly") }
         });
         self.checked(made, "buffer")
     }

@@ -39,6 +39,7 @@ types! {
     dict = "builtins" "dict";
     str = "builtins" "str";
     float = "builtins" "float";
+    bytes = "builtins" "bytes";
     tuple = "builtins" "tuple";
     range = "builtins" "range";
     reconstructor = "copyreg" "_reconstructor";
@@ -67,6 +68,9 @@ types! {
     struct_time = "time" "struct_time";
     array = "array" "array";
     array_reconstructor = "array" "_array_reconstructor";
+    gc_is_enabled = "gc" "isenabled";
+    gc_disable = "gc" "disable";
+    gc_enable = "gc" "enable";
     stub = "plainpickle.stub" "Stub";
     rebuild = "plainpickle.rebuild" "build";
     text_decoder = "_codecs" "decode";
@@ -83,6 +87,7 @@ impl Types {
             Factory::Str => &self.str,
             Factory::Float => &self.float,
             Factory::Tuple => &self.tuple,
+            Factory::Bytes => &self.bytes,
         }
     }
 

@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use crate::policy;
 use crate::report::Report;
 use crate::sink::value::{NodeId, ValueSink};
-use crate::sink::{How, KnownValue, Made, Sink, View};
+use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
 
 /// A value sink that records what the pickle names, and goes on where the policy would refuse.
 #[derive(Debug, Default)]
@@ -36,17 +35,13 @@ macro_rules! delegate {
 impl<'a> Sink<'a> for GlobalsSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
+    const LEAF: usize = <ValueSink<'a> as Sink<'a>>::LEAF;
 
     fn opcode(&mut self, byte: u8) {
         self.report.count_opcode(byte);
     }
     fn global(&mut self, module: &str, name: &str, offset: usize, allowed: bool) -> bool {
-        self.report.count_global(
-            policy::escaped_part(module),
-            policy::escaped_part(name),
-            offset,
-            allowed,
-        );
+        self.report.count_global(module, name, offset, allowed);
         true
     }
     delegate! {
@@ -68,6 +63,7 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         build(target: &NodeId, state: &NodeId) -> Made<(), Infallible>;
         hash(key: &NodeId) -> Made<Option<i64>, Infallible>;
         stub(name: &str, args: Option<&NodeId>) -> Id;
+        builtin(factory: Factory) -> Id;
         registered(index: u32) -> Id;
         construct(index: u32, how: How, args: &NodeId, kwargs: Option<&NodeId>) -> Id;
         native(index: u32, args: &[NodeId]) -> Id;
@@ -85,25 +81,13 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         self.values.frozenset(items)
     }
-    fn extend<I: ExactSizeIterator<Item = NodeId>>(
-        &mut self,
-        target: &NodeId,
-        items: I,
-    ) -> Made<(), Infallible> {
+    fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.extend(target, items)
     }
-    fn insert<I: ExactSizeIterator<Item = NodeId>>(
-        &mut self,
-        target: &NodeId,
-        items: I,
-    ) -> Made<(), Infallible> {
+    fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.insert(target, items)
     }
-    fn add<I: ExactSizeIterator<Item = NodeId>>(
-        &mut self,
-        target: &NodeId,
-        items: I,
-    ) -> Made<(), Infallible> {
+    fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.add(target, items)
     }
     fn view<'v>(&'v self, value: &'v NodeId) -> View<'v> {

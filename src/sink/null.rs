@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use crate::sink::{How, KnownValue, Made, Sink, View};
+use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
 
 /// Throws every value away.
 #[derive(Debug, Default)]
@@ -106,6 +106,9 @@ impl<'a> Sink<'a> for NullSink {
         Ok(None)
     }
     fn stub(&mut self, _: &str, _: Option<&()>) -> Nothing {
+        Ok(())
+    }
+    fn builtin(&mut self, _: Factory) -> Nothing {
         Ok(())
     }
     fn registered(&mut self, _: u32) -> Nothing {

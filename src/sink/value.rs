@@ -48,7 +48,7 @@ pub enum Node<'a> {
     FrozenSet(Box<[NodeId]>),
     List(Vec<NodeId>),
     Set(Vec<NodeId>),
-    Deque(Vec<NodeId>, Option<usize>),
+    Deque(Vec<NodeId>, Option<Box<usize>>),
     /// Keys and values alternate; the last value of a key counts.
     Dict(DictKind, Vec<NodeId>),
     Complex(f64, f64),
@@ -65,8 +65,8 @@ pub enum Node<'a> {
     ZoneInfo(Box<str>),
     Decimal(Box<str>),
     Fraction(NodeId, NodeId),
-    Uuid(u128),
-    IpInt(Ip, u128),
+    Uuid(Box<u128>),
+    IpInt(Ip, Box<u128>),
     IpText(Box<str>),
     Path(Path, Box<[NodeId]>),
     StructTime(NodeId),
@@ -95,10 +95,7 @@ type Id = Made<NodeId, Infallible>;
 impl<'a> ValueSink<'a> {
     /// A sink that goes on with a stub where the policy would refuse a name: for looking only.
     pub fn lenient() -> Self {
-        Self {
-            nodes: Vec::new(),
-            lenient: true,
-        }
+        Self { nodes: Vec::new(), lenient: true }
     }
 
     /// The node of that number.
@@ -107,11 +104,8 @@ impl<'a> ValueSink<'a> {
     }
 
     fn push(&mut self, node: Node<'a>) -> Id {
-        let id = u32::try_from(self.nodes.len())
-            .map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
-        self.nodes
-            .try_reserve(1)
-            .map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
+        let id = u32::try_from(self.nodes.len()).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
+        self.nodes.try_reserve(1).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
         self.nodes.push(node);
         Ok(NodeId(id))
     }
@@ -127,6 +121,7 @@ impl<'a> ValueSink<'a> {
 impl<'a> Sink<'a> for ValueSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
+    const LEAF: usize = 2 * size_of::<Node<'static>>();
 
     fn global(&mut self, _module: &str, _name: &str, _offset: usize, _allowed: bool) -> bool {
         self.lenient
@@ -167,9 +162,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, _errors: &str) -> Id {
         let text = match encoding.to_ascii_lowercase().as_str() {
-            "latin1" | "latin-1" | "iso-8859-1" => {
-                Some(raw.iter().copied().map(char::from).collect())
-            }
+            "latin1" | "latin-1" | "iso-8859-1" => Some(raw.iter().copied().map(char::from).collect()),
             "ascii" if !raw.is_ascii() => None,
             _ => String::from_utf8(raw.into_owned()).ok(),
         };
@@ -191,7 +184,9 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         self.push(Node::List(items.collect()))
     }
     fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
-        self.push(Node::FrozenSet(items.collect()))
+        let items: Vec<_> = items.collect();
+        let members = crate::plain::distinct(self, &items);
+        self.push(Node::FrozenSet(members.into()))
     }
     fn set(&mut self) -> Id {
         self.push(Node::Set(Vec::new()))
@@ -206,28 +201,18 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::Date(day) => Node::Date(day),
             KnownValue::Time(clock, zone) => Node::Time(clock, zone.copied()),
             KnownValue::DateTime(day, clock, zone) => Node::DateTime(day, clock, zone.copied()),
-            KnownValue::TimeDelta {
-                days,
-                seconds,
-                microseconds,
-            } => Node::TimeDelta {
-                days,
-                seconds,
-                microseconds,
-            },
+            KnownValue::TimeDelta { days, seconds, microseconds } => Node::TimeDelta { days, seconds, microseconds },
             KnownValue::Timezone(offset, name) => Node::Timezone(offset, name.copied()),
-            KnownValue::ZoneInfo(key) => Node::ZoneInfo(key.into()),
+            KnownValue::ZoneInfo(key, _) => Node::ZoneInfo(key.into()),
             KnownValue::Decimal(text) => Node::Decimal(self.text_of(*text)),
-            KnownValue::Fraction(numerator, denominator) => {
-                Node::Fraction(*numerator, *denominator)
-            }
-            KnownValue::Uuid(int, _) => Node::Uuid(int),
+            KnownValue::Fraction(numerator, denominator) => Node::Fraction(*numerator, *denominator),
+            KnownValue::Uuid(int, _) => Node::Uuid(int.into()),
             KnownValue::OrderedDict => Node::Dict(DictKind::Ordered, Vec::new()),
             KnownValue::DefaultDict(factory) => Node::Dict(DictKind::Default(factory), Vec::new()),
             KnownValue::Counter => Node::Dict(DictKind::Counter, Vec::new()),
-            KnownValue::Deque(bound) => Node::Deque(Vec::new(), bound),
+            KnownValue::Deque(bound) => Node::Deque(Vec::new(), bound.map(Box::new)),
             KnownValue::Namespace => Node::Dict(DictKind::Namespace, Vec::new()),
-            KnownValue::IpInt(ip, int) => Node::IpInt(ip, int),
+            KnownValue::IpInt(ip, int) => Node::IpInt(ip, int.into()),
             KnownValue::IpText(_, text) => Node::IpText(self.text_of(*text)),
             KnownValue::Path(path, parts) => Node::Path(path, parts.into()),
             KnownValue::StructTime(fields, _) => Node::StructTime(*fields),
@@ -236,28 +221,20 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         };
         self.push(node)
     }
-    fn extend<I: ExactSizeIterator<Item = NodeId>>(
-        &mut self,
-        target: &NodeId,
-        items: I,
-    ) -> Made<(), Infallible> {
+    fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         match &mut self.nodes[target.0 as usize] {
             Node::List(list) => list.extend(items),
             Node::Stub(stub) => stub.items.extend(items),
             Node::Deque(deque, bound) => {
                 deque.extend(items);
-                let surplus = bound.map_or(0, |bound| deque.len().saturating_sub(bound));
+                let surplus = bound.as_ref().map_or(0, |bound| deque.len().saturating_sub(**bound));
                 deque.drain(..surplus);
             }
             _ => {}
         }
         Ok(())
     }
-    fn insert<I: ExactSizeIterator<Item = NodeId>>(
-        &mut self,
-        target: &NodeId,
-        items: I,
-    ) -> Made<(), Infallible> {
+    fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         match &mut self.nodes[target.0 as usize] {
             Node::Dict(_, entries) => entries.extend(items),
             Node::Stub(stub) => stub.items.extend(items),
@@ -265,11 +242,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         }
         Ok(())
     }
-    fn add<I: ExactSizeIterator<Item = NodeId>>(
-        &mut self,
-        target: &NodeId,
-        items: I,
-    ) -> Made<(), Infallible> {
+    fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         match &mut self.nodes[target.0 as usize] {
             Node::Set(set) => set.extend(items),
             Node::Stub(stub) => stub.items.extend(items),
@@ -311,17 +284,12 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             Node::Dict(DictKind::Default(_), _) => View::DefaultDict,
             Node::Dict(DictKind::Namespace, _) => View::Namespace,
             Node::Dict(..) => View::Dict,
-            Node::TimeDelta {
-                days,
-                seconds,
-                microseconds,
-            } => View::TimeDelta {
-                days: *days,
-                seconds: *seconds,
-                microseconds: *microseconds,
-            },
+            Node::TimeDelta { days, seconds, microseconds } => {
+                View::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
+            }
             Node::Timezone(..) | Node::ZoneInfo(_) => View::Zone,
-            Node::Array(..) => View::ByteArray,
+            Node::Array(..) => View::Unhashable,
+            Node::Decimal(text) if text.to_ascii_lowercase().contains("snan") => View::Unhashable,
             Node::Stub(_) => View::Stub,
             _ => View::Other,
         }
@@ -375,12 +343,10 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         })
     }
     fn stub(&mut self, name: &str, args: Option<&NodeId>) -> Id {
-        self.push(Node::Stub(Box::new(Stub {
-            name: name.into(),
-            args: args.copied(),
-            state: None,
-            items: Vec::new(),
-        })))
+        self.push(Node::Stub(Box::new(Stub { name: name.into(), args: args.copied(), state: None, items: Vec::new() })))
+    }
+    fn builtin(&mut self, factory: Factory) -> Id {
+        self.stub(&format!("builtins.{}", factory.name()), None)
     }
     fn registered(&mut self, _: u32) -> Id {
         self.stub("registered", None)

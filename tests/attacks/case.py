@@ -114,7 +114,7 @@ class Case:
         if self.large is None:
             return self.make()  # type: ignore[call-arg]
         size = self.large if large else self.small
-        return self.make(size)  # type: ignore[call-arg]
+        return self.make(size)  # type: ignore[call-arg, arg-type]
 
     def outcome(self, *, large: bool = False) -> Outcome:
         """What must come of it. A size attack that is still small may also just load."""

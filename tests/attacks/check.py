@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import plainpickle
 from plainpickle import _core
-
 from tests.attacks.canary import watching
 from tests.attacks.case import SECRET, Gives, GivesWhere, Refused
 
@@ -45,15 +44,19 @@ PLAIN_TYPES = frozenset(
 )  # fmt: skip
 FACTORIES = (None, int, list, set, dict, str, float, tuple)
 GLOBAL_OPCODES = frozenset(
-    "GLOBAL STACK_GLOBAL INST OBJ NEWOBJ NEWOBJ_EX REDUCE BUILD EXT1 EXT2 EXT4 PERSID BINPERSID".split()
-)
+    {
+        "GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1",
+        "EXT2", "EXT4", "PERSID", "BINPERSID",
+    }
+)  # fmt: skip
 
 
 def warm_up() -> None:
     """Lets the standard library load what it loads lazily, so that the canary stays quiet."""
     zone = zoneinfo.ZoneInfo("Europe/Paris")
     day = datetime.datetime(2024, 5, 1, 12, 30, tzinfo=zone)
-    values = [day, decimal.Decimal(1), uuid.UUID(int=5), fractions.Fraction(1, 3), array.array("i", [1]),
+    values = [
+        day, decimal.Decimal(1), uuid.UUID(int=5), fractions.Fraction(1, 3), array.array("i", [1]),
               ipaddress.ip_address("::1"), pathlib.PurePosixPath("a"), collections.deque([1]),
               types.SimpleNamespace(a=1), collections.Counter("a"), time.gmtime(0)]  # fmt: skip
     for protocol in range(6):
@@ -112,6 +115,8 @@ def assert_plain(value: Any) -> None:
         if id(value) in seen:
             continue
         seen[id(value)] = value
+        if type(value).__module__.startswith("tests.attacks."):
+            continue  # made by a build that the case registered
         assert type(value) in PLAIN_TYPES, f"not a plain value: {type(value)}"
         if type(value) is collections.defaultdict:
             assert value.default_factory in FACTORIES
@@ -149,7 +154,7 @@ def assert_outcome(result: Result, expect: Outcome) -> None:
             if expect.limit is not None:
                 assert getattr(found, "limit", None) == expect.limit, f"{found!r} is not {expect}"
         return
-    assert not isinstance(expect, Refused), f"loaded: {type(result.value)} {result.value!r:.200}"
+    assert not isinstance(expect, Refused), f"loaded a {type(result.value)}"
     if isinstance(expect, Gives):
         assert type(result.value) is type(expect.value)
         assert result.value == expect.value
@@ -157,11 +162,19 @@ def assert_outcome(result: Result, expect: Outcome) -> None:
         assert expect.test(result.value), f"not so: {expect.statement}"
 
 
-def verdict_of(error: plainpickle.UnpicklingError | None) -> str:
-    """The verdict that must go with what safe_loads did."""
+def verdicts(case: Case, error: plainpickle.UnpicklingError | None) -> set[str]:
+    """The verdicts that may go with what safe_loads did.
+
+    Inspect reads no zone files, computes no hashes of Python's, and asks no registered class what
+    it takes: there it may be content.
+    """
     if error is None:
-        return "clean"
-    return "malformed" if isinstance(error, plainpickle.MalformedPickle) else "refused"
+        return {"clean"}
+    found = {"malformed" if isinstance(error, plainpickle.MalformedPickle) else "refused"}
+    registered = case.policy is not None and "register" in repr(case.policy())
+    if case.reads_zone or registered or getattr(error, "limit", None) == "max_probes":
+        found.add("clean")
+    return found
 
 
 def assert_sanitized(data: bytes, payload: bytes) -> None:
@@ -200,17 +213,19 @@ def check(case: Case, folder: Path, *, large: bool = False) -> None:
     report = results["inspect"].value
     assert report is not None, "inspect raised"
     assert report.size == len(payload)
-    assert report.verdict == verdict_of(loaded.error), (
+    assert report.verdict in verdicts(case, loaded.error), (
         f"inspect says {report.verdict} ({report.error!r}), safe_loads {loaded.error!r}"
     )
     assert SECRET not in json.dumps(report.to_dict(), default=repr)
-    if isinstance(expect, Refused) and expect.name and "STACK_GLOBAL" not in case.variant:
-        assert expect.name in [f"{use.module}.{use.name}" for use in report.globals if not use.allowed]
-    if isinstance(expect, Refused) and not case.policy:
+    if isinstance(expect, Refused) and expect.name:
+        assert expect.name in [
+            f"{use.module}.{use.name}" for use in report.globals if not use.allowed
+        ]
+    if isinstance(expect, Refused) and not case.policy and report.verdict != "clean":
         assert results["sanitize"].error is not None, "sanitize wrote what safe_loads refuses"
     if results["sanitize"].error is None:
         assert_sanitized(results["sanitize"].value, payload)
     if results["to_json"].error is None:
         assert len(results["to_json"].value) <= 16 * len(payload) + (1 << 20)
         if not large:
-            json.loads(results["to_json"].value)
+            json.loads(results["to_json"].value, parse_int=str)

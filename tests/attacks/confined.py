@@ -1,4 +1,4 @@
-"""Runs the cases in forked children: measured, or on a small stack and little address space.
+"""Runs the cases in forked children: measured, or with a small stack and little address space.
 
 Run as `python -m tests.attacks.confined MODE`; writes one JSON object of failures by case.
 """
@@ -29,6 +29,8 @@ STACK_BYTES = 256 * 1024
 ADDRESS_SPACE = 1 << 30
 CPU_SECONDS = 30
 TIME_FLOOR, TIME_PER_MB = 0.05, 0.2
+# Other work on the machine slows down this process too, by its caches and its memory.
+TIME_SLACK = 1.5
 MEMORY_FLOOR, MEMORY_PER_BYTE = 64 << 20, 40
 # Python and the allocator round up: a fork writes pages, an arena is 1 MiB, a list grows ahead.
 MEMORY_SLACK = 8 << 20
@@ -45,10 +47,10 @@ def peak_bytes() -> int:
 def measure(case: Case, folder: Path) -> None:
     """Each way in takes time and memory linear in the input, best of three."""
     payload = case.payload(large=True)
-    allowed = TIME_FLOOR + TIME_PER_MB * len(payload) / 1e6
+    allowed = TIME_SLACK * (TIME_FLOOR + TIME_PER_MB * len(payload) / 1e6)
     room = MEMORY_FLOOR + MEMORY_PER_BYTE * len(payload) + MEMORY_SLACK
     base = peak_bytes()
-    gc.collect()
+    over = []
     for name, call in ways_in(case, payload).items():
         best = float("inf")
         for _ in range(3):
@@ -56,13 +58,20 @@ def measure(case: Case, folder: Path) -> None:
                 best = min(best, attempt(call).seconds)
             if best <= allowed:
                 break
-        assert best <= allowed, f"{name} took {best:.3f} s for {len(payload)} bytes"
+        if best > allowed:
+            over.append(f"{name} took {best:.3f} s")
         grown = peak_bytes() - base
-        assert grown <= room, f"{name} grew by {grown >> 20} MiB for {len(payload)} bytes"
+        if grown > room:
+            over.append(f"{name} reached {grown >> 20} MiB")
+    assert not over, f"{', '.join(over)} for {len(payload)} bytes"
 
 
-def on_small_stack(case: Case, folder: Path) -> None:
-    """The same outcome on a thread with a stack of 256 KiB."""
+def in_little_room(case: Case, folder: Path) -> None:
+    """The same outcome on a stack of 256 KiB, with 1 GiB of address space more than is in use."""
+    import resource
+
+    used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE,) * 2)
     failures: list[str] = []
 
     def body() -> None:
@@ -78,19 +87,9 @@ def on_small_stack(case: Case, folder: Path) -> None:
     assert not failures, failures[0]
 
 
-def in_little_space(case: Case, folder: Path) -> None:
-    """The same outcome with 1 GiB of address space more than is in use."""
-    import resource
-
-    used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE,) * 2)
-    check(case, folder, large=case.large is not None)
-
-
 MODES: dict[str, Callable[[Case, Path], None]] = {
-    "measure": measure,
-    "small-stack": on_small_stack,
-    "little-space": in_little_space,
+    "measured": measure,
+    "little-room": in_little_room,
 }
 
 
@@ -107,7 +106,7 @@ def run(case: Case, mode: Callable[[Case, Path], None], folder: Path) -> str | N
         message = ""
         try:
             mode(case, folder)
-        except BaseException as error:  # noqa: BLE001 - every failure is reported
+        except BaseException as error:
             message = f"{type(error).__name__}: {error}"
         os.write(writer, message.encode("utf-8", "backslashreplace")[:4000])
         os._exit(0)
@@ -123,14 +122,14 @@ def run(case: Case, mode: Callable[[Case, Path], None], folder: Path) -> str | N
 
 
 def main(mode: str, only: str = "") -> None:
-    """Runs all cases (`measure`: the size attacks) whose id holds `only`; prints the failures."""
+    """Runs all cases (`measured`: the size attacks) whose id holds `only`; prints the failures."""
     warm_up()
     gc.freeze()
     failures = {}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for case in CASES:
-            if only in case.full_id and (mode != "measure" or case.large is not None):
+            if only in case.full_id and (mode != "measured" or case.large is not None):
                 failure = run(case, MODES[mode], Path(folder).resolve())
                 if failure:
                     failures[case.full_id] = failure

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import Union
+from typing import Any
 
-Value = Union[None, bool, int, float, str, bytes, "Raw", list["Value"], tuple["Value", ...], dict["Value", "Value"]]  # fmt: skip  # noqa: E501
+Value = Any
+"""What `push` writes: None, bool, int, float, str, bytes, Raw, and tuples, lists, dicts of them."""
 
 
 class Raw(bytes):
@@ -141,7 +142,6 @@ def spellings(name: str, *args: Value) -> dict[str, bytes]:
         "obj": pickled(obj(name, *args), protocol=1),
         "newobj": pickled(new(name, *args), protocol=2),
         "newobj-ex": pickled(new_ex(stack_glob(name), args, {})),
-        "copyreg-newobj": pickled(reduced("copyreg.__newobj__", glob(name), *args)),
         "py2-reconstructor": pickled(
             reduced("copy_reg._reconstructor", glob(name), glob("__builtin__.object"), None),
             protocol=2,

@@ -8,11 +8,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import plainpickle
 import pytest
 
-from tests.attacks.case import SECRET, Case
+import plainpickle
 from tests.attacks.canary import watching
+from tests.attacks.case import SECRET, Case
 from tests.attacks.check import check, warm_up
 from tests.attacks.families import CASES
 from tests.attacks.families.demo import ONE_LINE, SYSTEM, Demo

@@ -1,4 +1,4 @@
-"""Runs the cases in children: measured at full size, on a small stack, in little address space."""
+"""Runs the cases in children at full size: measured, then with a small stack and address space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("mode", ["measure", "small-stack", "little-space"])
+@pytest.mark.parametrize("mode", ["measured", "little-room"])
 def test_attacks_end_well_at_full_size(mode: str) -> None:
     """Time and memory are linear; 256 KiB of stack and 1 GiB of address space are enough."""
     done = subprocess.run(

@@ -35,23 +35,33 @@ def mapping(n: int) -> Raw:
 
 # The constructor and its argument: each is called 3,000 times with the same one.
 COPIES: dict[str, tuple[str, Callable[[int], Value]]] = {
-    "list": ("builtins.list", ints), "tuple": ("builtins.tuple", ints), "set": ("builtins.set", ints),
-    "frozenset": ("builtins.frozenset", ints), "dict": ("builtins.dict", mapping), "dict-pairs": ("builtins.dict", pairs),
-    "bytes": ("builtins.bytes", lambda n: b"a" * n), "bytes-of-list": ("builtins.bytes", lambda n: [5] * n),
-    "bytearray": ("builtins.bytearray", lambda n: b"a" * n), "bytearray-again": ("builtins.bytearray", lambda n: bytearray8(b"a" * n)),
-    "bytearray-of-list": ("builtins.bytearray", lambda n: [5] * n), "str": ("builtins.str", lambda n: "a" * n),
+    "list": ("builtins.list", ints), "tuple": ("builtins.tuple", ints),
+    "set": ("builtins.set", ints),
+    "frozenset": ("builtins.frozenset", ints), "dict": ("builtins.dict", mapping),
+    "dict-pairs": ("builtins.dict", pairs),
+    "bytes": ("builtins.bytes", lambda n: b"a" * n),
+    "bytes-of-list": ("builtins.bytes", lambda n: [5] * n),
+    "bytearray": ("builtins.bytearray", lambda n: b"a" * n),
+    "bytearray-again": ("builtins.bytearray", lambda n: bytearray8(b"a" * n)),
+    "bytearray-of-list": ("builtins.bytearray", lambda n: [5] * n),
+    "str": ("builtins.str", lambda n: "a" * n),
     "int": ("builtins.int", lambda n: "7" * n), "float": ("builtins.float", lambda n: "7" * n),
-    "complex": ("builtins.complex", lambda n: "7" * n), "ordereddict": ("collections.OrderedDict", pairs),
+    "complex": ("builtins.complex", lambda n: "7" * n),
+    "ordereddict": ("collections.OrderedDict", pairs),
     "ordereddict-list": ("collections.OrderedDict", lambda n: [[i, i] for i in range(n)]),
     "counter": ("collections.Counter", mapping), "deque": ("collections.deque", ints),
-    "decimal": ("decimal.Decimal", lambda n: "7" * min(n, 4000)), "decimal-long": ("decimal.Decimal", lambda n: "7" * n),
+    "decimal": ("decimal.Decimal", lambda n: "7" * min(n, 4000)),
+    "decimal-long": ("decimal.Decimal", lambda n: "7" * n),
     "fraction": ("fractions.Fraction", lambda n: "7" * min(n, 2000) + "/" + "3" * min(n, 2000)),
-    "fraction-long": ("fractions.Fraction", lambda n: "1" * n), "path": ("pathlib.PurePosixPath", lambda n: "a/" * (n // 2)),
+    "fraction-long": ("fractions.Fraction", lambda n: "1" * n),
+    "path": ("pathlib.PurePosixPath", lambda n: "a/" * (n // 2)),
     "windows-path": ("pathlib.PureWindowsPath", lambda n: "a\\" * (n // 2)),
     "ip": ("ipaddress.IPv6Address", lambda n: "1" * n), "uuid": ("uuid.UUID", lambda n: "1" * n),
-    "struct-time": ("time.struct_time", ints), "datetime": ("datetime.datetime", lambda n: b"\7" * n),
+    "struct-time": ("time.struct_time", ints),
+    "datetime": ("datetime.datetime", lambda n: b"\7" * n),
     "safestring": ("django.utils.safestring.SafeString", lambda n: "a" * n),
-    "markup": ("markupsafe.Markup", lambda n: "a" * n), "multidict": ("werkzeug.datastructures.MultiDict", mapping),
+    "markup": ("markupsafe.Markup", lambda n: "a" * n),
+    "multidict": ("werkzeug.datastructures.MultiDict", mapping),
     "multivaluedict": ("django.utils.datastructures.MultiValueDict", mapping),
 }  # fmt: skip
 # The same with more arguments than the large one.
@@ -77,13 +87,18 @@ def dropped(name: str, argument: Value, tail: bytes = b"\x85R") -> bytes:
 family = Family("amplification", "a large argument in the memo is copied by thousands of calls")
 for id_, form in (("kept", kept), ("dropped", dropped)):
     family.add(
-        id_, f"Calls a copying constructor 3,000 times on one large argument; results are {id_}.", BUDGET, CONTAINED,
+        id_, f"Calls a copying constructor 3,000 times on one large argument; results are {id_}.",
+        BUDGET, CONTAINED,
         {
             kind: (lambda n, form=form, name=name, of=of: form(name, of(n)))
             for kind, (name, of) in COPIES.items()
         }
         | {
-            kind: (lambda n, form=form, name=name, of=of, last=last: form(name, of(n)[0], push(last) + b"\x86R"))
+            kind: (
+                lambda n, form=form, name=name, of=of, last=last: form(
+                    name, of(n)[0], push(last) + b"\x86R"
+                )
+            )
             for kind, (name, of, last) in MORE.items()
         },
         (10, 20_000),
@@ -102,7 +117,8 @@ family.add(
     {
         kind: (lambda n, name=name, make=make: kept(name, mapping(n), make))
         for kind, (name, make) in {
-            "namespace": ("types.SimpleNamespace", b"0)Rh\x00b"), "ordereddict": ("collections.OrderedDict", b"0)Rh\x00b"),
+            "namespace": ("types.SimpleNamespace", b"0)Rh\x00b"),
+            "ordereddict": ("collections.OrderedDict", b"0)Rh\x00b"),
             "uuid": ("uuid.UUID", b"0)\x81h\x00b"),
             "multivaluedict": ("django.utils.datastructures.MultiValueDict", b"0)\x81h\x00b"),
         }.items()
@@ -122,40 +138,63 @@ family.add(
     (16, 20_000),
 )  # fmt: skip
 family.add(
-    "chained-copies", "Copies the copy, and its copy, so that no argument is used twice.", BUDGET, CONTAINED,
+    "chained-copies", "Copies the copy, and its copy, so that no argument is used twice.", BUDGET,
+    CONTAINED,
     {
         "list-set": lambda n: pickled(
-            Raw(glob("builtins.set") + b"q\x000" + glob("builtins.list") + b"q\x010" + ints(n) + b"q\x020"
+            Raw(
+                glob("builtins.set")
+                    + b"q\x000"
+                    + glob("builtins.list")
+                    + b"q\x010"
+                    + ints(n)
+                    + b"q\x020"
                 + (b"h\x00h\x02\x85Rq\x020h\x01h\x02\x85Rq\x020" * CALLS)), None
         ),
         "frozenset-set": lambda n: pickled(
-            Raw(glob("builtins.set") + b"q\x000" + glob("builtins.frozenset") + b"q\x010" + ints(n) + b"q\x020"
+            Raw(
+                glob("builtins.set")
+                    + b"q\x000"
+                    + glob("builtins.frozenset")
+                    + b"q\x010"
+                    + ints(n)
+                    + b"q\x020"
                 + (b"h\x00h\x02\x85Rq\x020h\x01h\x02\x85Rq\x020" * CALLS)), None
         ),
     },
     (10, 20_000),
 )  # fmt: skip
 family.add(
-    "fraction-gcd", "Reduces a fraction of two long integers 3,000 times: each takes a greatest common divisor.",
+    "fraction-gcd",
+    "Reduces a fraction of two long integers 3,000 times: each takes a greatest common divisor.",
     "slow constructors are charged by their cost", CONTAINED,
     lambda n: pickled(
-        Raw(push((1 << n) - 1) + b"q\x000" + push((1 << n - 7) - 3) + b"q\x010" + glob("fractions.Fraction") + b"q\x020"
+        Raw(
+            push((1 << n) - 1)
+                + b"q\x000"
+                + push((1 << n - 7) - 3)
+                + b"q\x010"
+                + glob("fractions.Fraction")
+                + b"q\x020"
             + b"h\x02h\x00h\x01\x86R0" * CALLS), None
     ),
     (100, 65_000),
 )  # fmt: skip
 family.add(
-    "int-to-text", "Writes one long integer as decimal text thousands of times, where conversion is quadratic.",
+    "int-to-text",
+    "Writes one long integer as decimal text thousands of times, where conversion is quadratic.",
     "integers are limited in bits; output has a budget", CONTAINED,
     lambda n: pickled(Raw(push((1 << 65_000) - 1) + b"q\x000](" + b"h\x00" * n + b"e")), (5, 3_000),
 )  # fmt: skip
 family.add(
-    "big-int-to-decimal", "Makes a Decimal of a long integer thousands of times.", BUDGET, CONTAINED,
+    "big-int-to-decimal", "Makes a Decimal of a long integer thousands of times.", BUDGET,
+    CONTAINED,
     lambda n: kept("decimal.Decimal", (1 << n) - 1), (100, 65_000),
 )  # fmt: skip
 SIZES: dict[str, tuple[str, tuple[Value, ...]]] = {
     "bytes": ("builtins.bytes", (2**31,)), "bytes-huge": ("builtins.bytes", (10**11,)),
-    "bytearray": ("builtins.bytearray", (2**30,)), "bytearray-huge": ("builtins.bytearray", (10**11,)),
+    "bytearray": ("builtins.bytearray", (2**30,)),
+    "bytearray-huge": ("builtins.bytearray", (10**11,)),
     "bytes-small": ("builtins.bytes", (5,)), "bytes-bool": ("builtins.bytes", (True,)),
     "bytes-of-range": ("builtins.bytes", (reduced("builtins.range", 0, 2**40),)),
     "list-of-range": ("builtins.list", (reduced("builtins.range", 0, 2**40),)),
@@ -163,25 +202,32 @@ SIZES: dict[str, tuple[str, tuple[Value, ...]]] = {
     "deque-of-range": ("collections.deque", (reduced("builtins.range", 0, 2**40),)),
     "ordereddict-of-range": ("collections.OrderedDict", (reduced("builtins.range", 0, 2**40),)),
     "frozenset-of-range": ("builtins.frozenset", (reduced("builtins.range", 0, 2**40),)),
-    "repeat": ("itertools.repeat", (0,)), "array-size": ("array.array", ("i", 10**9)), "str-times": ("operator.mul", ("a", 10**9)),
-    "str-format": ("builtins.format", (1, "1000000000d")), "factorial": ("math.factorial", (10**7,)), "power": ("builtins.pow", (9, 9**9)),
+    "repeat": ("itertools.repeat", (0,)), "array-size": ("array.array", ("i", 10**9)),
+    "str-times": ("operator.mul", ("a", 10**9)),
+    "str-format": ("builtins.format", (1, "1000000000d")),
+    "factorial": ("math.factorial", (10**7,)), "power": ("builtins.pow", (9, 9**9)),
 }  # fmt: skip
 family.add(
-    "size-as-integer", "Gives a size as a number, to a constructor that would allocate it.", NO_SIZES, REFUSED,
+    "size-as-integer", "Gives a size as a number, to a constructor that would allocate it.",
+    NO_SIZES, REFUSED,
     {kind: pickled(reduced(name, *args)) for kind, (name, args) in SIZES.items()},
 )  # fmt: skip
 family.add(
     "range", "Makes a range of astronomic length: small itself, endless to whoever expands it.",
     "a range is three numbers; nothing expands it", CONTAINED,
     {
-        "huge": pickled(reduced("builtins.range", 0, 10**18, 1)), "beyond-64-bit": pickled(reduced("builtins.range", 0, 10**300, 1)),
-        "as-key": pickled({reduced("builtins.range", 0, 10**300, 1): 1}), "xrange": pickled(reduced("__builtin__.xrange", 0, 10**18, 1), protocol=2),
+        "huge": pickled(reduced("builtins.range", 0, 10**18, 1)),
+        "beyond-64-bit": pickled(reduced("builtins.range", 0, 10**300, 1)),
+        "as-key": pickled({reduced("builtins.range", 0, 10**300, 1): 1}),
+        "xrange": pickled(reduced("__builtin__.xrange", 0, 10**18, 1), protocol=2),
         "in-set": pickled(Raw(b"\x8f(" + reduced("builtins.range", 0, 10**18) + b"\x90")),
     },
 )  # fmt: skip
-for kind_, opcode, cost in (("sets", b"\x8f", "232"), ("tuples", b"N\x85", "45"), ("dicts", b"}", "77"), ("lists", b"]", "50")):
+MANY = (("sets", b"\x8f", 232), ("tuples", b"N\x85", 45), ("dicts", b"}", 77), ("lists", b"]", 50))
+for kind_, opcode, cost in MANY:
     family.add(
-        f"many-{kind_}", f"A million empty or tiny {kind_}, at {cost} bytes of memory for a byte of input.",
+        f"many-{kind_}",
+        f"A million empty or tiny {kind_}, at {cost} bytes of memory for a byte of input.",
         "containers are charged to the memory budget", CONTAINED,
         lambda n, opcode=opcode: pickled(Raw(b"](" + opcode * n + b"e")), (10, 1_000_000),
     )  # fmt: skip
@@ -189,13 +235,18 @@ family.add(
     "many-deques", "Two hundred thousand empty containers of the standard library, by memo.",
     "containers are charged to the memory budget", CONTAINED,
     {
-        name: (lambda n, name=name: pickled(Raw(glob(f"collections.{name}") + b"q\x000](" + b"h\x00)R" * n + b"e")))
+        name: (
+            lambda n, name=name: pickled(
+                Raw(glob(f"collections.{name}") + b"q\x000](" + b"h\x00)R" * n + b"e")
+            )
+        )
         for name in ("deque", "OrderedDict", "Counter", "defaultdict")
     },
     (10, 200_000),
 )  # fmt: skip
 family.add(
-    "many-values", "Two hundred thousand small values of one kind, by memo.", "values are charged to the memory budget", CONTAINED,
+    "many-values", "Two hundred thousand small values of one kind, by memo.",
+    "values are charged to the memory budget", CONTAINED,
     {
         name: (
             lambda n, name=name, args=args: pickled(
@@ -203,10 +254,14 @@ family.add(
             )
         )
         for name, args in {
-            "decimal.Decimal": ("1.5",), "datetime.datetime": (b"\x07\xe8\x01\x01\0\0\0\0\0\0",), "fractions.Fraction": ("1/3",),
-            "ipaddress.IPv4Address": ("1.2.3.4",), "ipaddress.IPv6Address": ("::1",), "pathlib.PurePosixPath": ("a", "b"),
-            "datetime.timedelta": (1, 2, 3), "types.SimpleNamespace": (), "builtins.complex": (1.0, 2.0), "builtins.range": (1, 2, 3),
-            "time.struct_time": ((1, 2, 3, 4, 5, 6, 7, 8, 9),), "ipaddress.IPv4Network": ("10.0.0.0/8",),
+            "decimal.Decimal": ("1.5",), "datetime.datetime": (b"\x07\xe8\x01\x01\0\0\0\0\0\0",),
+            "fractions.Fraction": ("1/3",),
+            "ipaddress.IPv4Address": ("1.2.3.4",), "ipaddress.IPv6Address": ("::1",),
+            "pathlib.PurePosixPath": ("a", "b"),
+            "datetime.timedelta": (1, 2, 3), "types.SimpleNamespace": (),
+            "builtins.complex": (1.0, 2.0), "builtins.range": (1, 2, 3),
+            "time.struct_time": ((1, 2, 3, 4, 5, 6, 7, 8, 9),),
+            "ipaddress.IPv4Network": ("10.0.0.0/8",),
         }.items()
     },
     (10, 200_000),

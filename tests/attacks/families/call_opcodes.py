@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from tests.attacks.case import CONTAINED, FORBIDDEN, REFUSED, SECRET, Family, Gives, forbidden
-from tests.attacks.ops import Raw, glob, instance, new, new_ex, obj, pickled, push, reduced, spellings
+from tests.attacks.case import FORBIDDEN, REFUSED, SECRET, Family, Gives, forbidden
+from tests.attacks.ops import (
+    Raw,
+    glob,
+    instance,
+    new,
+    new_ex,
+    obj,
+    pickled,
+    push,
+    reduced,
+    spellings,
+)
 
 ONE_TABLE = "one dispatch for all call opcodes, over the exact names of the policy table"
 SHAPES = "each allowed name has its own list of call shapes"
 VALUES = "a value on the stack is never called"
 
-family = Family("exec-call-opcode", "INST, OBJ, NEWOBJ, NEWOBJ_EX and copyreg call instead of REDUCE")
+family = Family(
+    "exec-call-opcode", "INST, OBJ, NEWOBJ, NEWOBJ_EX and copyreg call instead of REDUCE"
+)
 for name in ("os.system", "builtins.eval", "pty.spawn"):
     family.add(
         name, f"Calls {name} through each call opcode.", ONE_TABLE,
@@ -32,13 +45,17 @@ family.add(
     "newobj-of-function", "Makes an instance of an allowed function.", SHAPES, REFUSED,
     {
         name: pickled(new(name, "a", "latin1"))
-        for name in ("_codecs.encode", "copyreg._reconstructor", "builtins.getattr", "copyreg.__newobj__")
+        for name in (
+            "_codecs.encode", "copyreg._reconstructor", "builtins.getattr", "copyreg.__newobj__"
+        )
     },
 )  # fmt: skip
 family.add(
     "newobj-keywords", "Hands keyword arguments to a known value type.", SHAPES, REFUSED,
     {
-        "datetime": pickled(new_ex("datetime.datetime", (2024, 1, 1), {"tzinfo": glob("os.system")})),
+        "datetime": pickled(
+            new_ex("datetime.datetime", (2024, 1, 1), {"tzinfo": glob("os.system")})
+        ),
         "uuid": pickled(new_ex("uuid.UUID", (), {"int": 5, "version": 4})),
         "bytes": pickled(new_ex("builtins.bytes", (), {"source": 1 << 40})),
         "not-a-dict": pickled(new_ex("uuid.UUID", (), [1])),
@@ -46,7 +63,8 @@ family.add(
     },
 )  # fmt: skip
 family.add(
-    "arguments-not-a-tuple", "Calls a known value type with arguments that are no tuple.", SHAPES, REFUSED,
+    "arguments-not-a-tuple", "Calls a known value type with arguments that are no tuple.", SHAPES,
+    REFUSED,
     {
         f"{opcode.hex()}-{kind}": pickled(Raw(glob("decimal.Decimal") + push(args) + opcode))
         for opcode in (b"R", b"\x81")
@@ -60,7 +78,7 @@ family.add(
         for form, tail in {"reduce": b"R", "newobj": b"\x81", "newobj-ex": b"}\x92"}.items()
         for kind, target in {
             "text": "os.system", "none": None, "int": 1, "tuple": (1,), "dict": {"__call__": 1},
-            "list": [], "decimal": reduced("decimal.Decimal", "1"),
+            "list": [1], "decimal": reduced("decimal.Decimal", "1"),
         }.items()
     },
 )  # fmt: skip
@@ -90,6 +108,7 @@ family.add(
     "copyreg-newobj", "Hands copyreg.__newobj__ a function, a text, or nothing.",
     "__newobj__ is NEWOBJ, with its rules", REFUSED,
     {
+        "system": pickled(reduced("copyreg.__newobj__", glob("os.system"), SECRET)),
         "nothing": pickled(reduced("copyreg.__newobj__")),
         "text": pickled(reduced("copyreg.__newobj__", "os.system")),
         "getattr": pickled(reduced("copyreg.__newobj__", glob("builtins.getattr"), 1, "real")),
@@ -109,7 +128,7 @@ family.add(
     },
 )  # fmt: skip
 family.add(
-    "type-of-plain", "Makes plain values through NEWOBJ on their own class.", SHAPES, CONTAINED,
+    "type-of-plain", "Makes plain values through NEWOBJ on their own class.", SHAPES, FORBIDDEN,
     {
         name: pickled(new(f"builtins.{name}", *args))
         for name, args in {

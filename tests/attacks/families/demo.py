@@ -40,19 +40,19 @@ builtins.__import__ builtins.breakpoint builtins.input builtins.print builtins.s
 builtins.vars builtins.globals __builtin__.eval __builtin__.execfile __builtin__.apply
 __builtin__.file __builtin__.input __builtin__.reload subprocess.Popen subprocess.call
 subprocess.run subprocess.check_output subprocess.getoutput commands.getoutput popen2.popen2
-platform.popen pty.spawn runpy.run_path runpy.run_module runpy._run_code timeit.timeit
-timeit.main cProfile.run profile.run trace.Trace pdb.run bdb.Bdb doctest.debug_script
+platform.popen pty.spawn runpy.run_path runpy.run_module runpy._run_code timeit.timeit timeit.main
+cProfile.run profile.run trace.Trace pdb.run bdb.Bdb doctest.debug_script
 code.InteractiveInterpreter code.interact codeop.compile_command importlib.import_module
-importlib.util.spec_from_file_location imp.load_source imp.load_module marshal.loads
-pickle.loads pickle.load _pickle.loads cPickle.loads dill.loads cloudpickle.loads joblib.load
-torch.load numpy.load pandas.read_pickle shelve.open types.FunctionType types.CodeType
-types.MethodType ctypes.CDLL ctypes.string_at _ctypes.CFuncPtr socket.socket
-socket.create_connection urllib.request.urlopen urllib.urlopen requests.get http.client.HTTPConnection
-smtplib.SMTP ftplib.FTP webbrowser.open shutil.rmtree shutil.copy shutil.move pathlib.Path.unlink
+importlib.util.spec_from_file_location imp.load_source imp.load_module marshal.loads pickle.loads
+pickle.load _pickle.loads cPickle.loads dill.loads cloudpickle.loads joblib.load torch.load
+numpy.load pandas.read_pickle shelve.open types.FunctionType types.CodeType types.MethodType
+ctypes.CDLL ctypes.string_at _ctypes.CFuncPtr socket.socket socket.create_connection
+urllib.request.urlopen urllib.urlopen requests.get http.client.HTTPConnection smtplib.SMTP
+ftplib.FTP webbrowser.open shutil.rmtree shutil.copy shutil.move pathlib.Path.unlink
 tempfile.mkstemp multiprocessing.Process threading.Thread asyncio.create_subprocess_shell
 signal.signal sys.exit sys.setrecursionlimit sys.settrace atexit.register gc.get_objects
-faulthandler._sigsegv logging.config.dictConfig linecache.getlines ensurepip.bootstrap
-venv.create pip.main distutils.spawn.spawn setuptools.setup test.support.script_helper.assert_python_ok
+faulthandler._sigsegv logging.config.dictConfig linecache.getlines ensurepip.bootstrap venv.create
+pip.main distutils.spawn.spawn setuptools.setup test.support.script_helper.assert_python_ok
 lib2to3.pgen2.driver.load_grammar sqlite3.connect xml.etree.ElementTree.parse yaml.load
 django.utils.module_loading.import_string django.core.management.call_command
 werkzeug.utils.import_string jinja2.Template flask.render_template_string

@@ -9,13 +9,15 @@ RULE = "whole strings are compared; a dot in a name is never walked"
 
 family = Family("dotted-name", "the name holds a path of attributes to walk from an allowed module")
 NAMES = (
-    "uuid:os.system", "uuid:UUID.__init__.__globals__", "builtins:str.upper", "datetime:sys.modules",
+    "uuid:os.system", "uuid:UUID.__init__.__globals__", "builtins:str.upper",
+    "datetime:sys.modules",
     "datetime:datetime.now", "datetime:datetime.__class__", "datetime:datetime.__reduce__",
     "collections:OrderedDict.fromkeys", "collections:abc.sys", "collections.abc:sys",
     "decimal:Decimal.__class__.__base__.__subclasses__", "zoneinfo:ZoneInfo._unpickle",
     "zoneinfo:ZoneInfo.from_file", "fractions:Fraction.__new__.__globals__",
     "pathlib:Path.unlink", "pathlib:os.system", "copyreg:dispatch_table.clear",
-    "copyreg:_reconstructor.__globals__", "types:SimpleNamespace.__init__", "_codecs:encode.__self__",
+    "copyreg:_reconstructor.__globals__", "types:SimpleNamespace.__init__",
+    "_codecs:encode.__self__",
     "builtins:__dict__.values", "builtins:object.__subclasses__",
 )  # fmt: skip
 SPLITS = (
@@ -33,7 +35,9 @@ for id_, attempt, names in (
         family.add(
             f"{id_}-{form}", attempt, RULE, FORBIDDEN,
             {
-                f"protocol-{protocol}-{name}": pickled(reduced(name_of(name), SECRET), protocol=protocol)
+                f"protocol-{protocol}-{name}": pickled(
+                    reduced(name_of(name), SECRET), protocol=protocol
+                )
                 for name in names
                 for protocol in ((0, 4) if form == "global" else (4,))
             },

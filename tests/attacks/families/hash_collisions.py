@@ -21,13 +21,15 @@ family = Family("hash-collision", "keys of one hash make a table quadratic")
 
 def same_hash(n: int) -> list[bytes]:
     """Integers of hash 0."""
-    return [integer(k * PRIME) for k in range(1, n + 1)]
+    return [push(k * PRIME) for k in range(1, n + 1)]
 
 
 def minus_ones(n: int) -> list[bytes]:
     """Tuples of -1 and -2, which hash alike."""
     width = max(n.bit_length(), 1)
-    pairs = itertools.islice(itertools.product((b"J\xff\xff\xff\xff", b"J\xfe\xff\xff\xff"), repeat=width), n)
+    pairs = itertools.islice(
+        itertools.product((b"J\xff\xff\xff\xff", b"J\xfe\xff\xff\xff"), repeat=width), n
+    )
     return [b"(" + b"".join(pair) + b"t" for pair in pairs]
 
 
@@ -38,7 +40,11 @@ KEYS: dict[str, Callable[[int], list[bytes]]] = {
     "tuples": lambda n: [key + b"\x85" for key in same_hash(n)],
     "minus-ones": minus_ones,
     "frozensets": lambda n: [b"(" + key + b"\x91" for key in same_hash(n)],
-    "floats-and-ints": lambda n: [push(float(2**(61 + k % 900))) + push(k) + b"\x86" if k % 2 else integer(k * PRIME) + b"\x85" for k in range(n)],
+    "floats-and-ints": lambda n: [
+        push(float(2**(61 + k % 900))) + push(k) + b"\x86"
+        if k % 2 else integer(k * PRIME) + b"\x85"
+        for k in range(n)
+    ],
     "same-low-bits": lambda n: [integer(k << 40) for k in range(n)],
     "floats": lambda n: [push(float(k) * 2.0**40) for k in range(n)],
 }  # fmt: skip
@@ -52,8 +58,8 @@ CALLED: dict[str, tuple[str, Callable[[int], bytes]]] = {
 }  # fmt: skip
 KEYS.update(
     {
-        kind: (lambda n, name=name, call=call: [b"h\x07" + call(k) for k in range(1, n + 1)])
-        for kind, (name, call) in CALLED.items()
+        kind: (lambda n, call=call: [b"h\x07" + call(k) for k in range(1, n + 1)])  # type: ignore[misc]
+        for kind, (_, call) in CALLED.items()
     }
 )
 NAMES = {kind: name for kind, (name, _) in CALLED.items()}
@@ -75,29 +81,68 @@ def filled(kind: str, keys: list[bytes], container: str) -> bytes:
         "set-one-by-one": lambda: b"\x8f" + b"".join(b"(" + key + b"\x90" for key in keys),
         "frozenset": lambda: b"(" + b"".join(keys) + b"\x91",
         "set-of-list": lambda: glob("builtins.set") + b"](" + b"".join(keys) + b"e\x85R",
-        "frozenset-of-list": lambda: glob("builtins.frozenset") + b"](" + b"".join(keys) + b"e\x85R",
+        "frozenset-of-list": lambda: glob("builtins.frozenset")
+            + b"]("
+            + b"".join(keys)
+            + b"e\x85R",
         "ordereddict": lambda: reduced("collections.OrderedDict") + b"(" + items + b"u",
         "defaultdict": lambda: reduced("collections.defaultdict") + b"(" + items + b"u",
         "counter": lambda: glob("collections.Counter") + b"}(" + items + b"u\x85R",
-        "ordereddict-of-pairs": lambda: glob("collections.OrderedDict") + b"](" + b"".join(key + b"N\x86" for key in keys) + b"e\x85R",
+        "ordereddict-of-pairs": lambda: glob("collections.OrderedDict")
+            + b"]("
+            + b"".join(key + b"N\x86" for key in keys)
+            + b"e\x85R",
     }[container]()  # fmt: skip
     return b"\x80\x04" + head(kind) + body + b"."
 
 
-CONTAINERS = ("dict", "dict-one-by-one", "dict-opcode", "set", "set-one-by-one", "frozenset", "set-of-list", "frozenset-of-list", "ordereddict", "defaultdict", "counter", "ordereddict-of-pairs")
+CONTAINERS = (
+    "dict",
+    "dict-one-by-one",
+    "dict-opcode",
+    "set",
+    "set-one-by-one",
+    "frozenset",
+    "set-of-list",
+    "frozenset-of-list",
+    "ordereddict",
+    "defaultdict",
+    "counter",
+    "ordereddict-of-pairs",
+)
 family.add(
-    "multiples", "Fills each kind of container with integers of one hash, k(2^61-1).", PROBES, over("max_probes"),
-    {container: (lambda n, container=container: filled("ints", same_hash(n), container)) for container in CONTAINERS},
+    "multiples", "Fills each kind of container with integers of one hash, k(2^61-1).", PROBES,
+    over("max_probes"),
+    {
+        container: (lambda n, container=container: filled("ints", same_hash(n), container))
+        for container in CONTAINERS
+    },
     (200, 30_000),
 )  # fmt: skip
-CERTAIN = ("ints", "negative-ints", "int-text", "tuples", "minus-ones", "frozensets", "decimals", "fractions", "uuids", "complexes", "ranges")
+CERTAIN = (
+    "ints",
+    "negative-ints",
+    "int-text",
+    "tuples",
+    "minus-ones",
+    "frozensets",
+    "decimals",
+    "fractions",
+    "uuids",
+    "complexes",
+    "ranges",
+)
 for id_, kinds, expect in (
-    ("kinds", CERTAIN, over()), ("partial", [kind for kind in KEYS if kind not in CERTAIN], CONTAINED)
+    ("kinds", CERTAIN, over()),
+    ("partial", [kind for kind in KEYS if kind not in CERTAIN], CONTAINED),
 ):
     family.add(
-        id_, "Fills a dict or a set with keys of many kinds that hash alike, or nearly.", PROBES, expect,
+        id_, "Fills a dict or a set with keys of many kinds that hash alike, or nearly.", PROBES,
+        expect,
         {
-            f"{kind}-{container}": (lambda n, kind=kind, container=container: filled(kind, KEYS[kind](n), container))
+            f"{kind}-{container}": (
+                lambda n, kind=kind, container=container: filled(kind, KEYS[kind](n), container)
+            )
             for kind in kinds
             for container in ("dict", "set")
         },
@@ -129,18 +174,26 @@ def crafted(n: int) -> list[bytes]:
             slot = (5 * slot + perturb + 1) & mask
         if not perturb and taken.get(slot, len(run)) < len(run) // 2:
             walkers.append(key)
-    return [integer(slot) for slot in run] + [integer(key) for key in walkers]
+    return [push(slot) for slot in run] + [push(key) for key in walkers]
 
 
 family.add(
-    "crafted", "Uses 42-bit integers that differ in hash, and walk the same circle of slots.", PROBES, CONTAINED,
-    {container: (lambda n, container=container: filled("ints", crafted(n), container)) for container in ("dict", "dict-one-by-one", "ordereddict")},
+    "crafted", "Uses 42-bit integers that differ in hash, and walk the same circle of slots.",
+    PROBES, CONTAINED,
+    {
+        container: (lambda n, container=container: filled("ints", crafted(n), container))
+        for container in ("dict", "dict-one-by-one", "ordereddict")
+    },
     (2, 1500),
 )  # fmt: skip
 family.add(
     "many-small", "Spreads colliding keys over many containers of 250 each.", PROBES, CONTAINED,
     {
-        container: (lambda n, container=container: b"](" + filled("ints", same_hash(250), container)[2:-1] * n + b"e.")
+        container: (
+            lambda n, container=container: b"]("
+                + filled("ints", same_hash(250), container)[2:-1] * n
+                + b"e."
+        )
         for container in ("dict", "set", "frozenset")
     },
     (2, 250),
@@ -150,7 +203,15 @@ family.add(
     {
         name: (
             lambda n, name=name: pickled(
-                Raw(b"](" + b"".join(same_hash(250)) + b"eq\0" + glob(f"builtins.{name}") + b"q\x0100](" + b"h\x01h\0\x85R" * n + b"e")
+                Raw(
+                    b"]("
+                        + b"".join(same_hash(250))
+                        + b"eq\0"
+                        + glob(f"builtins.{name}")
+                        + b"q\x0100]("
+                        + b"h\x01h\0\x85R" * n
+                        + b"e"
+                )
             )
         )
         for name in ("set", "frozenset")
@@ -158,15 +219,30 @@ family.add(
     (3, 10_000),
 )  # fmt: skip
 family.add(
-    "in-tuples", "Hashes keys that are equal in hash and only differ deep inside.", PROBES, CONTAINED,
-    lambda n: b"}(" + b"".join(b")" + integer(k * PRIME) + b"\x86" + b"\x85" * 50 + b"N" for k in range(n)) + b"u.", (10, 10_000),
+    "in-tuples", "Hashes keys that are equal in hash and only differ deep inside.", PROBES,
+    CONTAINED,
+    lambda n: b"}("
+        + b"".join(b")" + integer(k * PRIME) + b"\x86" + b"\x85" * 50 + b"N" for k in range(n))
+        + b"u.",
+    (10, 10_000),
 )  # fmt: skip
 family.add(
-    "texts", "A hundred thousand different texts, which a secret keeps from colliding.", "text hashes are keyed by the interpreter", CONTAINED,
+    "texts", "A hundred thousand different texts, which a secret keeps from colliding.",
+    "text hashes are keyed by the interpreter", CONTAINED,
     lambda n: b"}(" + b"".join(push(f"k{k}") + b"N" for k in range(n)) + b"u.", (10, 50_000),
 )  # fmt: skip
 family.add(
     "dates", "Fills a dict with dates and times that differ in one field.", PROBES, CONTAINED,
-    lambda n: pickled(Raw(glob("datetime.datetime") + b"q\x070}(" + b"".join(b"h\x07" + push((b"\x07\xe8\x01\x01\0\0\0" + k.to_bytes(3, "big"),)) + b"RN" for k in range(n)) + b"u")),
+    lambda n: pickled(
+        Raw(
+            glob("datetime.datetime")
+                + b"q\x070}("
+                + b"".join(
+                    b"h\x07" + push((b"\x07\xe8\x01\x01\0\0\0" + k.to_bytes(3, "big"),)) + b"RN"
+                    for k in range(n)
+                )
+                + b"u"
+        )
+    ),
     (10, 20_000),
 )  # fmt: skip

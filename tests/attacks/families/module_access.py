@@ -10,27 +10,38 @@ from tests.attacks.ops import glob, pickled, reduced, stack_glob
 EXACT = "exact name in the policy table: no module, prefix or wildcard is ever allowed"
 
 NEIGHBOURS = """
-collections.__builtins__ collections._sys collections._itemgetter collections._eq collections.namedtuple
-collections.UserDict collections.ChainMap collections.abc.Callable datetime.sys datetime.__loader__
-decimal.getcontext decimal.setcontext decimal.localcontext uuid.os uuid.sys uuid.uuid1 uuid.getnode
-fractions.sys fractions.operator pathlib.os pathlib.fnmatch pathlib.Path.cwd zoneinfo.reset_tzpath
-zoneinfo._tzpath zoneinfo._common copyreg.add_extension copyreg.pickle copyreg.constructor
-copyreg.dispatch_table copyreg._extension_registry copyreg._slotnames copyreg.pickle_complex
-copy_reg.add_extension _codecs.decode _codecs.lookup _codecs.register _codecs.charmap_build codecs.open
-codecs.encode codecs.decode types.FunctionType types.CodeType types.new_class types.ModuleType
+collections.__builtins__ collections._sys collections._itemgetter collections._eq
+collections.namedtuple collections.UserDict collections.ChainMap collections.abc.Callable
+datetime.sys datetime.__loader__ decimal.getcontext decimal.setcontext decimal.localcontext
+uuid.os uuid.sys uuid.uuid1 uuid.getnode fractions.sys fractions.operator pathlib.os
+pathlib.fnmatch pathlib.Path.cwd zoneinfo.reset_tzpath zoneinfo._tzpath zoneinfo._common
+copyreg.add_extension copyreg.pickle copyreg.constructor copyreg.dispatch_table
+copyreg._extension_registry copyreg._slotnames copyreg.pickle_complex copy_reg.add_extension
+_codecs.decode _codecs.lookup _codecs.register _codecs.charmap_build codecs.open codecs.encode
+codecs.decode types.FunctionType types.CodeType types.new_class types.ModuleType
 types.GenericAlias types.coroutine ipaddress.functools ipaddress.ip_network time.sleep time.tzset
 time.strptime array.__loader__ django.utils.safestring.wraps django.utils.safestring.mark_safe
 django.utils.safestring.keep_lazy django.utils.functional.curry django.utils.functional.partition
-django.utils.datastructures.copy django.http.request.urlsplit markupsafe.functools markupsafe.EscapeFormatter
-pytz.open_resource pytz.sys pytz.timezone pytz.resource_filename dateutil.tz.tz.os dateutil.tz.gettz
-dateutil.zoneinfo.get_zonefile_instance werkzeug.datastructures.json werkzeug.utils.import_string
-pendulum.timezone numpy.core.multiarray.fromfile numpy.core.multiarray.frombuffer numpy.load
+django.utils.datastructures.copy django.http.request.urlsplit markupsafe.functools
+markupsafe.EscapeFormatter pytz.open_resource pytz.sys pytz.timezone pytz.resource_filename
+dateutil.tz.tz.os dateutil.tz.gettz dateutil.zoneinfo.get_zonefile_instance
+werkzeug.datastructures.json werkzeug.utils.import_string pendulum.timezone
+numpy.core.multiarray.fromfile numpy.core.multiarray.frombuffer numpy.load
 numpy.testing._private.utils.runstring numpy.core._internal.os moneyed.classes.force_decimal
 zoneinfo._zoneinfo.ZoneInfo decimal.Context decimal._decimal.Context
 """.split()  # noqa: SIM905 - a table reads best as lines
 
 # Constants that pickle writes as globals; these hand over nothing.
-CONSTANTS = {"Ellipsis", "NotImplemented", "None", "True", "False", "__debug__", "__name__", "__doc__"}
+CONSTANTS = {
+    "Ellipsis",
+    "NotImplemented",
+    "None",
+    "True",
+    "False",
+    "__debug__",
+    "__name__",
+    "__doc__",
+}
 
 family = Family("module-level", "what else lives in a module of which one name is allowed")
 for form, name_of in (("global", glob), ("stack-global", stack_glob)):
@@ -49,7 +60,8 @@ family.add(
     },
 )  # fmt: skip
 family.add(
-    "bare-known", "Leaves a known class or function itself as the loaded value, alone or in a list.",
+    "bare-known",
+    "Leaves a known class or function itself as the loaded value, alone or in a list.",
     "a global is not a value: no class or function comes out of a load", FORBIDDEN,
     {
         f"{name}-{form}": pickled(glob(name) if form == "alone" else [glob(name)])

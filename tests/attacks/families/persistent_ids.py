@@ -27,10 +27,22 @@ family.add(
 )  # fmt: skip
 family.add(
     "buffer", "Takes an out-of-band buffer where none was given.", RULE, UNSUPPORTED,
-    {"next": pickled(Raw(b"\x97")), "next-popped": pickled(Raw(b"\x970"), None), "read-only": pickled(Raw(b"\x97\x98"))},
+    {
+        "next": pickled(Raw(b"\x97")), "next-popped": pickled(Raw(b"\x970"), None),
+        "read-only": pickled(Raw(b"\x97\x98"))
+    },
 )  # fmt: skip
 family.add(
     "read-only", "Marks something read-only that is no buffer.", RULE, CONTAINED,
-    {"bytes": pickled(Raw(push(b"abc") + b"\x98")), "none": pickled(Raw(b"N\x98")), "list": pickled(Raw(b"]\x98"))},
+    {
+        "bytes": pickled(Raw(push(b"abc") + b"\x98")), "none": pickled(Raw(b"N\x98")),
+        "list": pickled(Raw(b"]\x98"))
+    },
 )  # fmt: skip
-family.add("read-only-nothing", "READONLY_BUFFER on an empty stack.", "explicit stack checks", REFUSED, b"\x98.")
+family.add(
+    "read-only-nothing",
+    "READONLY_BUFFER on an empty stack.",
+    "explicit stack checks",
+    REFUSED,
+    b"\x98.",
+)

@@ -5,7 +5,7 @@
 
 Two pickles have one skeleton if they make the same calls with arguments of the same kinds,
 whether Python 2 or 3 wrote the text in them.  Each skeleton is kept once over all names, and each
-name at least once.
+name at least once for each thing that is expected of it.
 """
 
 import json
@@ -39,10 +39,11 @@ def main(paths):
     rows = [row for row in rows if len(row["pickle_hex"]) <= 2 * BIGGEST]
     kept, skeletons, names = [], set(), set()
     for row in rows:
-        if skeleton(row["shape"]) in skeletons and row["name"] in names:
+        name = (row["name"], json.dumps(row["expected"], sort_keys=True))
+        if skeleton(row["shape"]) in skeletons and name in names:
             continue
         skeletons.add(skeleton(row["shape"]))
-        names.add(row["name"])
+        names.add(name)
         kept.append({key: row[key] for key in ("name", "software", "protocol", "pickle_hex", "expected")})
     kept.sort(key=lambda row: (row["name"], row["software"]["python"], row["protocol"]))
     for row in kept:  # only what takes part in this value
