@@ -838,6 +838,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let escaped = if known { Box::default() } else { policy::escaped(module, name) };
         let go_on = self.sink.global(module, name, self.offset, found.is_some());
         let target = match found {
+            // What only looks makes plain values.
+            Some(Target::Known(row, _)) if !S::NATIVE => Target::Known(row, None),
             Some(target) => target,
             None if go_on => Target::Stub,
             None => {

@@ -185,6 +185,8 @@ pub trait Sink<'a> {
     type Error;
     /// Bytes that a leaf takes, where the sink does not share the common ones.
     const LEAF: usize = 0;
+    /// Whether a framework's own builders are called.
+    const NATIVE: bool = false;
 
     fn none(&mut self) -> Made<Self::Value, Self::Error>;
     fn bool(&mut self, value: bool) -> Made<Self::Value, Self::Error>;
@@ -258,8 +260,6 @@ pub trait Sink<'a> {
     fn stub(&mut self, name: &str, args: Option<&Self::Value>) -> Made<Self::Value, Self::Error>;
     /// A builtin type, as an argument of an app's class.
     fn builtin(&mut self, factory: Factory) -> Made<Self::Value, Self::Error>;
-    /// The app's class or function of that number, as a value.
-    fn registered(&mut self, index: u32) -> Made<Self::Value, Self::Error>;
     /// An instance by the app's class or function of that number.
     fn construct(
         &mut self,

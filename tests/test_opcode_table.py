@@ -5,9 +5,13 @@ from __future__ import annotations
 import pickletools
 
 import pytest
+
 from plainpickle import _core
 
-ROWS = {name: (byte, protocol, before, after) for byte, name, protocol, before, after in _core.opcode_table()}
+ROWS = {
+    name: (byte, protocol, before, after)
+    for byte, name, protocol, before, after in _core.opcode_table()
+}
 
 
 def test_the_table_has_the_68_opcodes_of_protocols_0_to_5_once_each() -> None:
@@ -17,7 +21,9 @@ def test_the_table_has_the_68_opcodes_of_protocols_0_to_5_once_each() -> None:
 
 
 @pytest.mark.parametrize("opcode", pickletools.opcodes, ids=lambda opcode: opcode.name)
-def test_a_row_has_the_byte_the_protocol_and_the_stack_effect_of_pickletools(opcode: pickletools.OpcodeInfo) -> None:
+def test_a_row_has_the_byte_the_protocol_and_the_stack_effect_of_pickletools(
+    opcode: pickletools.OpcodeInfo,
+) -> None:
     """Also what lies on the stack before and after, by name: `mark` and `stackslice` stand for many."""
     byte, protocol, before, after = ROWS[opcode.name]
     assert (chr(byte), protocol) == (opcode.code, opcode.proto)

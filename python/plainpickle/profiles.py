@@ -29,6 +29,7 @@ def django() -> Policy:
     multi = _found("django.utils.datastructures", "MultiValueDict")
     if multi is not None:
         native["django.utils.datastructures.MultiValueDict"] = multi
+        native["django.utils.datastructures.MergeDict"] = _merged(multi)
     query = _found("django.http", "QueryDict")
     if query is not None:
         for module in ("django.http", "django.http.request"):
@@ -47,6 +48,9 @@ def flask() -> Policy:
             if cls is not None:
                 native.update({f"{module}.{name}": cls for module in modules})
                 break
+    combined = _found(modules[1], "CombinedMultiDict")
+    if combined is not None:
+        native.update({f"{module}.CombinedMultiDict": combined for module in modules})
     return Policy()._with_native({**native, **_markup(), **_pytz()})
 
 
@@ -63,6 +67,19 @@ def _text_only(cls: Callable[[str], Any]) -> Callable[[Any], Any]:
 
     def build(value: Any) -> Any:
         return cls(value) if isinstance(value, str) else value
+
+    return build
+
+
+def _merged(cls: Callable[[], Any]) -> Callable[[Any], Any]:
+    """A MergeDict, which Django has no more: the first dict that has a key wins."""
+
+    def build(dicts: Any) -> Any:
+        merged = cls()
+        for each in reversed(dicts):
+            for key in each:
+                merged.setlist(key, each.getlist(key) if hasattr(each, "getlist") else [each[key]])
+        return merged
 
     return build
 

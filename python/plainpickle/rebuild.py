@@ -5,11 +5,9 @@ from __future__ import annotations
 from types import MemberDescriptorType
 from typing import Any
 
-from plainpickle.exceptions import MalformedPickle
 
-
-def build(instance: Any, state: Any) -> None:
-    """Gives ``instance`` its state as pickle does.
+def build(instance: Any, state: Any) -> bool:
+    """Gives ``instance`` its state as pickle does; false if the state does not fit the class.
 
     Unlike pickle, ``__setstate__`` is the class's own and never one out of the state, and slots are
     only those that the class declares.
@@ -17,18 +15,20 @@ def build(instance: Any, state: Any) -> None:
     cls = type(instance)
     if hasattr(cls, "__setstate__"):
         cls.__setstate__(instance, state)
-        return
+        return True
     slots: Any = None
     if type(state) is tuple and len(state) == 2:
         state, slots = state
+    if state and (type(state) is not dict or not hasattr(instance, "__dict__")):
+        return False
+    if slots and (type(slots) is not dict or not all(_is_slot(cls, name) for name in slots)):
+        return False
     if state:
-        if type(state) is not dict:
-            raise MalformedPickle(f"state for {cls.__name__} is not a dict", kind="invalid_value")
         instance.__dict__.update(state)
-    if slots:
-        if type(slots) is not dict:
-            raise MalformedPickle(f"slots for {cls.__name__} are not a dict", kind="invalid_value")
-        for name, value in slots.items():
-            if not isinstance(getattr(cls, name, None), MemberDescriptorType):
-                raise MalformedPickle(f"{cls.__name__} has no such slot", kind="invalid_value")
-            setattr(instance, name, value)
+    for name, value in (slots or {}).items():
+        setattr(instance, name, value)
+    return True
+
+
+def _is_slot(cls: type, name: Any) -> bool:
+    return isinstance(name, str) and isinstance(getattr(cls, name, None), MemberDescriptorType)

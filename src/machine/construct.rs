@@ -629,6 +629,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             (Known::CombinedDict, [Slot::Value(dicts, inner)]) if self.sink.view(dicts) == View::List => {
                 let (dicts, depth) = (dicts.clone(), *inner);
+                if native.is_some() {
+                    return self.natively(native, dicts).map(|slot| deepen(slot, depth));
+                }
                 let lists = self.combined(&dicts)?;
                 self.natively(native, lists).map(|slot| deepen(slot, depth))
             }

@@ -128,11 +128,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// A global that is left as a value.
     fn global_value(&mut self, global: u32) -> Step<'a, S, S::Value> {
         match self.globals[global as usize].target {
-            Target::Registered(index) => self.sink.registered(index),
             Target::Stub => self.sink.stub(&self.globals[global as usize].name, None),
-            Target::Known(..) | Target::Plain => {
-                Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into())
-            }
+            _ => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
         }
     }
 
@@ -316,10 +313,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let Pending::Instance(instance) = &mut self.pending[pending] else {
             return Err(ErrorKind::Internal("a pending entry changed".into()).into());
         };
-        let (known, how, global) = (instance.known, instance.how, instance.global);
+        let (known, how, global, native) = (instance.known, instance.how, instance.global, instance.native.is_some());
         let (args, state) = (std::mem::take(&mut instance.args), instance.state.clone());
         match known {
             None => self.finish_plain(how, &args, state.as_ref()),
+            // Its members are the framework's own already: so must be what merges them.
+            Some(Known::MergeDict) if native => match &state {
+                Some(state) => self.under(state, "dicts")?.ok_or_else(|| ErrorKind::Invalid("MergeDict").into()),
+                None => Err(ErrorKind::Invalid("MergeDict").into()),
+            },
             Some(known) => self.finish_known(known, global, &args, state.as_ref()),
         }
     }

@@ -126,6 +126,15 @@ impl<'py, 'p> PySink<'py, 'p> {
         Ok(made)
     }
 
+    /// A method that takes items, if the class of an app's own object has it.
+    fn own_method(&self, object: &Object<'py>, name: &'static str) -> Built<'py> {
+        if passed(object.get_type().hasattr(name))? {
+            passed(object.getattr(name))
+        } else {
+            Err(ErrorKind::Invalid("items for a registered class that takes none").into())
+        }
+    }
+
     fn is_own(&self, value: &Object<'py>) -> bool {
         !self.objects.is_empty() && self.objects.contains_key(&(value.as_ptr() as usize))
     }
@@ -134,6 +143,7 @@ impl<'py, 'p> PySink<'py, 'p> {
 impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     type Value = Object<'py>;
     type Error = PyErr;
+    const NATIVE: bool = true;
 
     #[inline]
     fn none(&mut self) -> Built<'py> {
@@ -326,7 +336,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return passed(ffi::extend(list, &items));
         }
         if self.is_own(target) {
-            let append = passed(target.getattr("append"))?;
+            let append = self.own_method(target, "append")?;
             for item in items {
                 passed(append.call1((item,)))?;
             }
@@ -358,6 +368,13 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             }
             return Ok(());
         }
+        if self.is_own(target) {
+            let set = self.own_method(target, "__setitem__")?;
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                passed(set.call1((key, value)))?;
+            }
+            return Ok(());
+        }
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
             self.hashed(target.set_item(key, value))?;
         }
@@ -371,13 +388,13 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             }
             return Ok(());
         }
-        let method = if self.is_own(target) { "add" } else { "extend" };
-        let held = if self.is_own(target) { target.clone() } else { passed(target.getattr("items"))? };
+        let add = if self.is_own(target) {
+            self.own_method(target, "add")?
+        } else {
+            passed(target.getattr("items").and_then(|items| items.getattr("append")))?
+        };
         for item in items {
-            match method {
-                "add" => passed(held.call_method1("add", (item,)))?,
-                _ => passed(held.call_method1("append", (item,)))?,
-            };
+            passed(add.call1((item,)))?;
         }
         Ok(())
     }
@@ -395,7 +412,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             let attributes = passed(target.getattr("__dict__"))?;
             return passed(attributes.call_method1("update", (state,))).map(drop);
         }
-        passed(self.types().rebuild.bind(self.py).call1((target, state))).map(drop)
+        let rebuild = self.types().rebuild.bind(self.py);
+        let fits = passed(rebuild.call1((target, state)).and_then(|fits| fits.is_truthy()))?;
+        if fits { Ok(()) } else { Err(ErrorKind::Invalid("state for a registered class").into()) }
     }
 
     fn view<'v>(&'v self, value: &'v Object<'py>) -> View<'v> {
@@ -538,15 +557,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         Ok(self.types().factory(factory).bind(self.py).clone())
     }
 
-    fn registered(&mut self, index: u32) -> Built<'py> {
-        match self.policy.registered.get(index as usize) {
-            Some(object) => Ok(object.bind(self.py).clone()),
-            None => Err(ErrorKind::Internal("no such registered object".into()).into()),
-        }
-    }
-
     fn construct(&mut self, index: u32, how: How, args: &Object<'py>, kwargs: Option<&Object<'py>>) -> Built<'py> {
-        let object = self.registered(index)?;
+        let Some(object) = self.policy.registered.get(index as usize) else {
+            return Err(ErrorKind::Internal("no such registered object".into()).into());
+        };
+        let object = object.bind(self.py).clone();
         let kwargs = kwargs.and_then(|kwargs| kwargs.cast::<PyDict>().ok());
         let Ok(args) = args.cast_exact::<PyTuple>() else {
             return Err(ErrorKind::Invalid("arguments: not a tuple").into());

@@ -64,7 +64,6 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         hash(key: &NodeId) -> Made<Option<i64>, Infallible>;
         stub(name: &str, args: Option<&NodeId>) -> Id;
         builtin(factory: Factory) -> Id;
-        registered(index: u32) -> Id;
         construct(index: u32, how: How, args: &NodeId, kwargs: Option<&NodeId>) -> Id;
         native(index: u32, args: &[NodeId]) -> Id;
         persistent(id: &NodeId) -> Id;

@@ -111,9 +111,6 @@ impl<'a> Sink<'a> for NullSink {
     fn builtin(&mut self, _: Factory) -> Nothing {
         Ok(())
     }
-    fn registered(&mut self, _: u32) -> Nothing {
-        Ok(())
-    }
     fn construct(&mut self, _: u32, _: How, (): &(), _: Option<&()>) -> Nothing {
         Ok(())
     }

@@ -348,9 +348,6 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     fn builtin(&mut self, factory: Factory) -> Id {
         self.stub(&format!("builtins.{}", factory.name()), None)
     }
-    fn registered(&mut self, _: u32) -> Id {
-        self.stub("registered", None)
-    }
     fn construct(&mut self, _: u32, _: How, args: &NodeId, _: Option<&NodeId>) -> Id {
         self.stub("registered", Some(args))
     }

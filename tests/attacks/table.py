@@ -16,7 +16,7 @@ in `families/`: a maker of hostile bytes and the outcome that it must have. `tes
 every case through `safe_loads`, `inspect`, `sanitize` and `to_json` under a canary: no audit event
 (import, open, exec, compile, subprocess, socket ...), no change of `sys.modules`, no new file, no
 exception but `UnpicklingError`, no payload in a message. `test_confined.py` repeats that in child
-processes: at full size with time and memory measured, and on a stack of 256 KiB with 1 GiB of
+processes: at full size with time and memory measured, and on a stack of 192 KiB with 1 GiB of
 address space. `test_policy.py` and `test_callbacks.py` attack the configuration and the callbacks.
 
 "Contained" means that either a refusal or a harmless plain value is safe, and the case does not

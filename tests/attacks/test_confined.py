@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize("mode", ["measured", "little-room"])
 def test_attacks_end_well_at_full_size(mode: str) -> None:
-    """Time and memory are linear; 256 KiB of stack and 1 GiB of address space are enough."""
+    """Time and memory are linear; 192 KiB of stack and 1 GiB of address space are enough."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.attacks.confined", mode],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},

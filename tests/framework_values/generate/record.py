@@ -8,6 +8,7 @@ from __future__ import print_function, unicode_literals
 
 import binascii
 import json
+import os
 import pickle
 import platform
 import sys
@@ -17,27 +18,22 @@ from shape import shape
 from values import CASES
 
 warnings.simplefilter("ignore")
-PACKAGES = ("django", "pytz", "markupsafe", "jinja2", "dateutil", "werkzeug", "moneyed", "djmoney", "numpy", "pendulum")
+PACKAGES = {  # distribution -> package
+    "django": "django", "pytz": "pytz", "markupsafe": "markupsafe", "jinja2": "jinja2", "werkzeug": "werkzeug",
+    "python_dateutil": "dateutil", "py_moneyed": "moneyed", "django_money": "djmoney", "numpy": "numpy", "pendulum": "pendulum",
+}
 
 
 def versions():
-    from importlib import import_module
+    """The packages of this environment, by the names of their metadata folders."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            module = import_module(str(name))
-        except Exception:
-            continue
-        version = getattr(module, "get_version", None) or getattr(module, "__version__", None)
-        if name == "django":
-            version = module.get_version()
-        if not isinstance(version, type("")) and not isinstance(version, str):
-            try:
-                from importlib.metadata import version as find
-                version = find({"dateutil": "python-dateutil", "moneyed": "py-moneyed", "djmoney": "django-money"}.get(name, name))
-            except Exception:
-                version = "?"
-        found[name] = version
+    for folder in os.environ["PYTHONPATH"].split(os.pathsep):
+        for entry in os.listdir(folder):
+            stem, end = os.path.splitext(entry)
+            if end in (".dist-info", ".egg-info"):
+                name, version = stem.split("-")[:2]
+                if name.lower() in PACKAGES:
+                    found[PACKAGES[name.lower()]] = version
     return found
 
 

@@ -1,0 +1,416 @@
+"""`inspect` and `sanitize`: looking into a pickle, and taking all but plain data out of it."""
+
+from __future__ import annotations
+
+import array
+import collections
+import datetime
+import decimal
+import fractions
+import io
+import ipaddress
+import json
+import math
+import pathlib
+import pickle
+import sys
+import types
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import plainpickle
+from plainpickle import GlobalUse, Limits, Policy, _core, inspect, safe_loads, sanitize
+
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.bin"))
+RCE = b"cos\nsystem\n(S'echo vulnerable_to_rce'\ntR."
+
+
+# ---- inspect
+
+
+def test_a_clean_pickle_is_reported_with_its_opcodes_its_protocol_and_its_size() -> None:
+    data = pickle.dumps({"a": [1, 2]}, 2)
+    report = inspect(data + b"more")
+    assert (report.verdict, report.error, report.globals) == ("clean", None, ())
+    assert (report.size, report.trailing_bytes, report.protocol) == (len(data) + 4, 4, 2)
+    assert report.opcodes == {**dict.fromkeys(report.opcodes, 1), "BININT1": 2, "BINPUT": 3}
+    assert set(report.opcodes) == {
+        "PROTO",
+        "EMPTY_DICT",
+        "BINPUT",
+        "BINUNICODE",
+        "EMPTY_LIST",
+        "MARK",
+        "BININT1",
+        "APPENDS",
+        "SETITEM",
+        "STOP",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "protocol"),
+    [
+        (b"(l.", 0),
+        (b"].", 1),
+        (b"N\x85.", 2),
+        (b"C\x00.", 3),
+        (b"\x8f.", 4),
+        (b"\x80\x05N.", 5),
+        (b"\x80\x00].", 0),
+    ],
+)
+def test_without_a_declaration_the_protocol_is_that_of_the_newest_opcode(
+    data: bytes, protocol: int
+) -> None:
+    assert inspect(data).protocol == protocol
+
+
+def test_a_refused_pickle_is_read_to_its_end_and_all_it_names_is_listed_in_order() -> None:
+    data = b"\x80\x02cos\nsystem\n(K\x01tRcos\nsystem\nc__builtin__\nset\n]\x85R\x87.junk"
+    report = inspect(data)
+    assert report.globals == (
+        GlobalUse("os", "system", 2, (2, 18), allowed=False),
+        GlobalUse("__builtin__", "set", 1, (29,), allowed=True),
+    )
+    assert all(
+        data[offset : offset + 1] == b"c" for use in report.globals for offset in use.offsets
+    )
+    assert (report.verdict, report.opcodes["GLOBAL"], report.trailing_bytes) == ("refused", 3, 4)
+    assert isinstance(report.error, plainpickle.ForbiddenGlobal)
+    assert (report.error.name, report.error.offset) == ("os.system", 2)
+
+
+def test_the_offsets_of_one_global_are_the_first_16_and_its_count_is_of_all() -> None:
+    report = inspect(b"(" + b"cshop\nCart\n)R" * 20 + b"l.")
+    assert [(use.count, len(use.offsets)) for use in report.globals] == [(20, 16)]
+
+
+def test_a_name_on_the_stack_is_listed_like_one_on_a_line_and_is_escaped() -> None:
+    report = inspect(b"\x8c\x02os\x8c\x06sys\x1btm\x93.")
+    assert [(use.module, use.name) for use in report.globals] == [("os", "sys\\u{1b}tm")]
+    assert str(report.error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "end_of_input"),
+        (b"N", "end_of_input"),
+        (b"hello world", "no_memo"),
+        (b"\x80\x09N.", "unsupported_protocol"),
+        (b"X\xff\0\0\0ab.", "truncated"),
+    ],
+)
+def test_a_damaged_pickle_is_malformed_and_nothing_is_raised(data: bytes, kind: str) -> None:
+    report = inspect(data)
+    assert report.verdict == "malformed"
+    assert report.error is not None
+    assert report.error.kind == kind
+
+
+def test_what_is_refused_first_is_the_error_even_if_the_rest_is_damaged() -> None:
+    for tail in (b"\xff", b"", b"q\x99h\x98", b"\x82\x01"):
+        report = inspect(RCE[:-1] + tail)
+        assert report.verdict == "refused"
+        assert isinstance(report.error, plainpickle.ForbiddenGlobal)
+    assert inspect(b"N\xff" + RCE).verdict == "malformed"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x82\x01.", b"Pid\n.", b"\x97.", b"]" * 1001 + b"a" * 1000 + b".", b"cdecimal\nDecimal\n."],
+)
+def test_a_limit_an_opcode_and_a_misused_name_are_refusals_too(data: bytes) -> None:
+    assert inspect(data).verdict == "refused"
+
+
+def test_the_verdict_is_that_of_the_given_policy_and_limits() -> None:
+    data = pickle.dumps(ValueError("no"))
+    assert [
+        inspect(data, policy=policy).verdict
+        for policy in (None, Policy().stub(), Policy().as_plain("shop.Cart"))
+    ] == ["refused", "clean", "refused"]
+    assert inspect(b"]]a.", limits=Limits(max_depth=1)).verdict == "refused"
+    assert inspect(pickle.dumps("x" * 100), limits=Limits(max_bytes=10)).verdict == "refused"
+
+
+POLICIES = {
+    "plain": Policy(),
+    "stub": Policy().stub(),
+    "named": Policy().as_plain("shop.models.Cart"),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_the_verdict_on_real_sessions_is_what_loading_says(file: Path, policy: str) -> None:
+    data = file.read_bytes()
+    report = inspect(data, policy=POLICIES[policy])
+    try:
+        safe_loads(data, policy=POLICIES[policy])
+    except plainpickle.UnpicklingError as error:
+        assert type(report.error) is type(error)
+        assert str(report.error) == str(error)
+        assert (report.error.kind, report.error.offset, report.error.opcode) == (
+            error.kind,
+            error.offset,
+            error.opcode,
+        )
+        assert report.verdict == (
+            "malformed" if isinstance(error, plainpickle.MalformedPickle) else "refused"
+        )
+    else:
+        assert (report.verdict, report.error) == ("clean", None)
+    assert (report.verdict == "refused") >= any(not use.allowed for use in report.globals)
+
+
+def test_a_report_is_plain_data_that_json_takes() -> None:
+    for data in (RCE, b"N.", b""):
+        report = inspect(data)
+        written = json.loads(json.dumps(report.to_dict()))
+        assert written == report.to_dict()
+        assert set(written) == {
+            "verdict",
+            "size",
+            "protocol",
+            "opcodes",
+            "globals",
+            "trailing_bytes",
+            "error",
+        }
+    assert inspect(RCE).to_dict()["globals"] == [
+        {"module": "os", "name": "system", "count": 1, "offsets": [0], "allowed": False}
+    ]
+    assert inspect(RCE).to_dict()["error"]["kind"] == "forbidden_global"
+
+
+def test_looking_imports_nothing() -> None:
+    before = set(sys.modules)
+    for look in (inspect, _core.to_json):
+        look(b"cantigravity\nCart\n)R.")
+    assert set(sys.modules) == before
+
+
+def test_only_bytes_like_objects_can_be_looked_into() -> None:
+    for look in (inspect, sanitize, _core.to_json):
+        for data in ("N.", None, 5):
+            with pytest.raises(TypeError):
+                look(data)
+        with pytest.raises(BufferError):
+            look(memoryview(b"N.N.")[::2])
+        look(bytearray(b"N."))
+        look(memoryview(b"N."))
+
+
+# ---- sanitize
+
+
+class Bare(pickle.Unpickler):
+    """Pickle without names: whatever needs one fails."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise AssertionError(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise AssertionError(pid)
+
+
+def bare(data: bytes) -> Any:
+    return Bare(io.BytesIO(data)).load()
+
+
+def plain(value: Any, **options: Any) -> Any:
+    return bare(sanitize(pickle.dumps(value), **options))
+
+
+WHEN = datetime.datetime(2020, 2, 29, 23, 59, 58, 5)
+EST = datetime.timezone(datetime.timedelta(hours=-5), "EST")
+#: A value; what is left of it as plain data; how `to_json` writes it.
+FORMS: list[tuple[Any, Any, str]] = [
+    (None, None, "null"),
+    (True, True, "true"),
+    (-5, -5, "-5"),
+    (2**63 - 1, 2**63 - 1, "9223372036854775807"),
+    (-(10**30), -(10**30), "-1000000000000000000000000000000"),
+    (1.5, 1.5, "1.5"),
+    (-math.inf, -math.inf, '{" f":"-inf"}'),
+    ("é\n\U0001f600", "é\n\U0001f600", '"é\\n\U0001f600"'),
+    (b"\xff", b"\xff", '{" b":"/w=="}'),
+    (bytearray(b"\x01"), b"\x01", '{" bytearray":"AQ=="}'),
+    ([1, [2]], [1, [2]], "[1,[2]]"),
+    ((1, ()), (1, ()), '{" t":[1,{" t":[]}]}'),
+    ({"b": 1, "a": {}}, {"b": 1, "a": {}}, '{"b":1,"a":{}}'),
+    ({1: 2, (1, None): 3}, {1: 2, (1, None): 3}, '{" d":[[1,2],[{" t":[1,null]},3]]}'),
+    ({" t": 1}, {" t": 1}, '{" di":{" t":1}}'),
+    ({5}, [5], '{" set":[5]}'),
+    (frozenset([5]), (5,), '{" frozenset":[5]}'),
+    ({frozenset([5]): 1}, {(5,): 1}, '{" d":[[{" frozenset":[5]},1]]}'),
+    (1 - 2j, "1-2j", '{" complex":"1-2j"}'),
+    (range(1, 5, 2), (1, 5, 2), '{" range":[1,5,2]}'),
+    (WHEN, "2020-02-29T23:59:58.000005", '{" datetime":"2020-02-29T23:59:58.000005"}'),
+    (WHEN.replace(microsecond=0, tzinfo=datetime.timezone.utc), "2020-02-29T23:59:58+00:00", '{" datetime":"2020-02-29T23:59:58+00:00"}'),
+    (WHEN.replace(microsecond=0, tzinfo=EST), "2020-02-29T23:59:58-05:00", '{" datetime":["2020-02-29T23:59:58",0,{" timezone":["-05:00","EST"]}]}'),
+    (WHEN.date(), "2020-02-29", '{" date":"2020-02-29"}'),
+    (WHEN.time(), "23:59:58.000005", '{" time":"23:59:58.000005"}'),
+    (datetime.timedelta(days=-1, seconds=30, microseconds=5), -86369.999995, '{" timedelta":[-1,30,5]}'),
+    (datetime.timezone.utc, "+00:00", '{" timezone":"+00:00"}'),
+    (decimal.Decimal("1.50"), "1.50", '{" decimal":"1.50"}'),
+    (fractions.Fraction(1, 3), (1, 3), '{" fraction":[1,3]}'),
+    (uuid.UUID(int=5), str(uuid.UUID(int=5)), '{" u":"00000000000000000000000000000005"}'),
+    (collections.OrderedDict(b=1, a=2), {"b": 1, "a": 2}, '{" ordereddict":[["b",1],["a",2]]}'),
+    (collections.defaultdict(list, a=[1]), {"a": [1]}, '{" defaultdict":["list",[["a",[1]]]]}'),
+    (collections.Counter("aab"), {"a": 2, "b": 1}, '{" counter":[["a",2],["b",1]]}'),
+    (collections.deque([1, 2], 5), [1, 2], '{" deque":[5,[1,2]]}'),
+    (types.SimpleNamespace(a=1), {"a": 1}, '{" namespace":[["a",1]]}'),
+    (ipaddress.ip_address("10.0.0.1"), "10.0.0.1", '{" ip":"10.0.0.1"}'),
+    (ipaddress.ip_network("fe80::/10"), "fe80::/10", '{" ip":"fe80::/10"}'),
+    (pathlib.PurePosixPath("/a/b"), "/a/b", '{" path":"/a/b"}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "written"),
+    FORMS,
+    ids=lambda item: None if isinstance(item, (dict, list, tuple)) else repr(item)[:40],
+)
+@pytest.mark.parametrize("protocol", range(6))
+def test_each_type_has_one_plain_form_and_one_form_in_json(
+    value: Any, expected: Any, written: str, protocol: int
+) -> None:
+    data = pickle.dumps(value, protocol)
+    left = bare(sanitize(data))
+    assert left == expected
+    assert type(left) is type(expected)
+    assert _core.to_json(data, indent=0) == written
+    json.loads(written)
+
+
+def test_the_fold_of_a_datetime_is_kept_in_json() -> None:
+    data = pickle.dumps(WHEN.replace(microsecond=0, fold=1), 4)
+    assert _core.to_json(data, indent=0) == '{" datetime":["2020-02-29T23:59:58",1,null]}'
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_an_array_is_a_list_of_its_numbers(protocol: int) -> None:
+    assert bare(sanitize(pickle.dumps(array.array("i", [1, -2]), protocol))) == [1, -2]
+
+
+def test_nan_stays_nan() -> None:
+    assert math.isnan(plain(math.nan))
+    assert _core.to_json(pickle.dumps(math.nan)) == '{" f":"nan"}'
+
+
+def test_the_order_of_a_dict_is_kept() -> None:
+    keys = [f"k{n * 7919 % 1000}" for n in range(1000)]
+    assert list(plain(dict.fromkeys(keys))) == keys
+    assert list(json.loads(_core.to_json(pickle.dumps(dict.fromkeys(keys))))) == keys
+
+
+def test_the_last_value_of_a_key_counts_and_the_first_place() -> None:
+    data = b"}(X\x01\0\0\0aK\x01X\x01\0\0\0bK\x02X\x01\0\0\0aK\x03u."
+    assert (
+        list(bare(sanitize(data)).items()) == list(safe_loads(data).items()) == [("a", 3), ("b", 2)]
+    )
+    assert _core.to_json(data, indent=0) == '{"a":3,"b":2}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [RCE, pickle.dumps(print), pickle.dumps([WHEN, Path("x"), ValueError()])],
+    ids=["rce", "function", "exception"],
+)
+def test_what_loading_refuses_is_not_sanitized(data: bytes) -> None:
+    with pytest.raises(plainpickle.ForbiddenGlobal):
+        sanitize(data)
+
+
+def test_a_stub_is_a_dict_of_what_it_records() -> None:
+    assert bare(sanitize(RCE, policy=Policy().stub())) == {
+        "name": "os.system",
+        "args": ("echo vulnerable_to_rce",),
+    }
+    cart = b"\x80\x02cshop\nCart\n)\x81}X\x01\0\0\0nK\x05sb."
+    assert bare(sanitize(cart, policy=Policy().stub())) == {
+        "name": "shop.Cart",
+        "args": (),
+        "state": {"n": 5},
+    }
+    assert bare(sanitize(cart, policy=Policy().as_plain("shop.Cart"))) == {"n": 5}
+    listed = b"\x80\x02cshop\nCart\n)\x81(K\x01K\x02e."
+    assert bare(sanitize(listed, policy=Policy().stub())) == {
+        "name": "shop.Cart",
+        "args": (),
+        "items": [1, 2],
+    }
+
+
+def test_a_cycle_cannot_be_sanitized_and_is_marked_in_json() -> None:
+    loop: list[Any] = [1]
+    loop.append({"loop": loop})
+    with pytest.raises(plainpickle.UnpicklingError) as caught:
+        sanitize(pickle.dumps(loop))
+    assert caught.value.kind == "cycle"
+    assert _core.to_json(pickle.dumps(loop), indent=0) == '[1,{"loop":{" cycle":2}}]'
+
+
+def test_what_is_shared_is_no_cycle_and_is_written_twice() -> None:
+    shared = [1]
+    first, second = plain([shared, shared])
+    assert first == second == [1]
+    assert _core.to_json(pickle.dumps([shared, shared]), indent=0) == "[[1],[1]]"
+
+
+def test_more_than_400_levels_are_not_sanitized() -> None:
+    assert bare(sanitize(b"]" * 400 + b"a" * 399 + b"."))
+    with pytest.raises(plainpickle.LimitExceeded) as caught:
+        sanitize(b"]" * 401 + b"a" * 400 + b".")
+    assert caught.value.limit == "max_depth"
+
+
+@pytest.mark.parametrize("write", [sanitize, _core.to_json])
+def test_output_is_bounded_by_the_size_of_the_input_and_a_limit(write: Any) -> None:
+    data = b"X\xa0\x86\x01\x00" + b"a" * 100_000 + b"q\x000](" + b"h\x00" * 200 + b"e."
+    with pytest.raises(plainpickle.LimitExceeded) as caught:
+        write(data)
+    assert caught.value.limit == "max_output_bytes"
+    for bound in (32 << 20, None):
+        assert len(write(data, limits=Limits(max_output_bytes=bound))) > 20_000_000
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_a_real_session_is_sanitized_to_what_a_bare_unpickler_reads(file: Path) -> None:
+    """Under stubs nothing is refused, so that every sample takes part."""
+    data = file.read_bytes()
+    try:
+        written = sanitize(data, policy=Policy().stub())
+    except plainpickle.UnpicklingError as error:
+        assert error.kind == "cycle"  # noqa: PT017  # any other error fails
+    else:
+        value = safe_loads(data, policy=Policy().stub())
+        if type(value) is dict:
+            assert list(bare(written)) == list(value)
+        else:
+            bare(written)
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_a_real_session_is_shown_as_json_whatever_it_names(file: Path) -> None:
+    for indent in (0, 2):
+        json.loads(_core.to_json(file.read_bytes(), indent=indent))
+
+
+def test_json_shows_what_is_refused_as_an_inert_stub() -> None:
+    assert json.loads(_core.to_json(RCE)) == {
+        " stub": "os.system",
+        "args": {" t": ["echo vulnerable_to_rce"]},
+    }
+    assert json.loads(_core.to_json(b"cos\nsystem\n.")) == {" stub": "os.system"}
+    assert json.loads(_core.to_json(b"\x80\x02cshop\nCart\n)\x81}X\x01\0\0\0nK\x05sb.")) == {
+        " stub": "shop.Cart",
+        "args": {" t": []},
+        "state": {"n": 5},
+    }
