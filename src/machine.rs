@@ -84,10 +84,10 @@ mod cost {
     pub const DICT_TABLE: usize = 168;
     pub const DICT_ENTRY: usize = 40;
     pub const SET: usize = 232;
-    pub const SET_ENTRY: usize = 64;
+    pub const SET_ENTRY: usize = 80;
     pub const ITEM: usize = 8;
     /// Any other object with state: the largest of the known types is a deque.
-    pub const OBJECT: usize = 700;
+    pub const OBJECT: usize = 760;
     /// An entry of the machine's own tables.
     pub const ENTRY: usize = 128;
 }
@@ -832,6 +832,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn global(&mut self, module: &str, name: &str) -> Step<'a, S, Slot<S::Value>> {
         limits::check((module.len() + name.len()) as u64, self.budget.limits().name_bytes, Limit::NameBytes)?;
         self.budget.memory(cost::ENTRY)?;
+        self.budget.work(60)?;
         let fix_imports = self.options.fix_imports && self.protocol < 3;
         let found = self.policy.lookup(module, name, fix_imports);
         let known = matches!(found, Some(Target::Known(..)));

@@ -2,22 +2,20 @@
 //! `serde_pickle::Value`, or in a pickle without a single global. Other types become their text.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use num_bigint::BigInt;
-use serde::Serialize;
-use serde::ser::{SerializeMap, SerializeSeq, SerializeTuple, Serializer};
 use serde_pickle::{HashableValue, Value};
 
 use crate::error::{Error, ErrorKind};
 use crate::json;
 use crate::limits::{self, Limit};
-use crate::sink::value::{Node, NodeId, ValueSink};
+use crate::opcode::op;
+use crate::sink::value::{Node, NodeId, Stub, ValueSink};
 use crate::sink::{Ip, Path};
 
-/// Containers inside containers: `serde_pickle` writes and drops its values by recursion.
+/// Containers inside containers: `serde_pickle` drops its values by recursion.
 const DEPTH: usize = 400;
 /// Bits of an integer that is written in decimal: conversion is quadratic, and readers bound digits.
 pub(crate) const DECIMAL_BITS: u64 = 1 << 13;
@@ -30,11 +28,13 @@ enum Plain<'v> {
     BigInt(&'v BigInt),
     Float(f64),
     Text(Cow<'v, str>),
+    /// UTF-8 with lone surrogates.
+    Surrogates(&'v [u8]),
     Bytes(&'v [u8]),
     List(Cow<'v, [NodeId]>),
     Tuple(Cow<'v, [NodeId]>),
     Dict(Vec<(NodeId, NodeId)>),
-    Named(Vec<(&'static str, NodeId)>, &'v str),
+    Named(&'v Stub),
 }
 
 fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
@@ -51,7 +51,7 @@ fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
         Node::BigInt(value) => Plain::BigInt(value),
         Node::Float(value) => Plain::Float(*value),
         Node::Text(text) => Plain::Text(Cow::Borrowed(text)),
-        Node::Surrogates(raw) => text(String::from_utf8_lossy(raw).into_owned()),
+        Node::Surrogates(raw) => Plain::Surrogates(raw),
         Node::Bytes(raw) | Node::ByteArray(raw) => Plain::Bytes(raw),
         Node::Tuple(items) => Plain::Tuple(Cow::Borrowed(items)),
         Node::FrozenSet(items) => Plain::Tuple(Cow::Owned(distinct(values, items))),
@@ -78,10 +78,7 @@ fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
         Node::Path(kind, parts) => text(path_text(values, *kind, parts)),
         Node::StructTime(fields) => plain_leaf(values, *fields),
         Node::Array(_, items) => plain_leaf(values, *items),
-        Node::Stub(stub) => {
-            let parts = [("args", stub.args), ("state", stub.state)];
-            Plain::Named(parts.into_iter().filter_map(|(key, part)| Some((key, part?))).collect(), &stub.name)
-        }
+        Node::Stub(stub) => Plain::Named(stub),
     }
 }
 
@@ -95,106 +92,124 @@ fn plain_leaf<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
     }
 }
 
-/// Writes plain data as a pickle without a single global, of at most about `max_bytes` bytes.
+/// Writes plain data as a pickle of protocol 3 without a single global, of at most about `max_bytes`
+/// bytes. Shared parts are written as often as they occur.
 pub fn sanitize(values: &ValueSink<'_>, root: NodeId, max_bytes: u64) -> Result<Vec<u8>, Error> {
-    let walk = Walk { values, open: RefCell::default(), left: Cell::new(max_bytes), failure: Cell::new(None) };
-    let options = serde_pickle::SerOptions::new();
-    serde_pickle::to_vec(&At { walk: &walk, id: root }, options).map_err(|_| {
-        let kind = walk.failure.take();
-        kind.unwrap_or(ErrorKind::Invalid("value for a pickle without globals")).into()
-    })
-}
-
-/// What one writing shares between its nodes.
-struct Walk<'v, 'a> {
-    values: &'v ValueSink<'a>,
-    open: RefCell<HashSet<u32>>,
-    left: Cell<u64>,
-    failure: Cell<Option<ErrorKind>>,
-}
-
-impl Walk<'_, '_> {
-    fn fail<E: serde::ser::Error>(&self, kind: ErrorKind) -> E {
-        self.failure.set(Some(kind));
-        E::custom("")
+    enum Task<'v> {
+        Visit(NodeId),
+        /// Items from an index on.
+        Items(Cow<'v, [NodeId]>, usize),
+        Text(&'v str),
+        Raw(u8),
+        Leave(NodeId),
     }
-
-    /// Pays for one node and what it holds itself.
-    fn pay<E: serde::ser::Error>(&self, bytes: usize) -> Result<(), E> {
-        match self.left.get().checked_sub(bytes as u64 + 1) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
+    let mut out = vec![op::PROTO, 3];
+    let mut tasks = vec![Task::Raw(op::STOP), Task::Visit(root)];
+    let mut open = HashSet::new();
+    while let Some(task) = tasks.pop() {
+        limits::check(out.len() as u64, max_bytes, Limit::OutputBytes)?;
+        let id = match task {
+            Task::Visit(id) => id,
+            Task::Raw(byte) => {
+                out.push(byte);
+                continue;
             }
-            None => Err(self.fail(ErrorKind::Limit(Limit::OutputBytes))),
+            Task::Text(text) => {
+                write_counted(&mut out, op::BINUNICODE, text.as_bytes())?;
+                continue;
+            }
+            Task::Leave(id) => {
+                open.remove(&id.number());
+                continue;
+            }
+            Task::Items(items, index) => {
+                if let Some(&item) = items.get(index) {
+                    tasks.extend([Task::Items(items, index + 1), Task::Visit(item)]);
+                }
+                continue;
+            }
+        };
+        let value = plain(values, id);
+        if write_leaf(&mut out, &value)? {
+            continue;
         }
-    }
-}
-
-/// A node, to be serialized.
-struct At<'w, 'v, 'a> {
-    walk: &'w Walk<'v, 'a>,
-    id: NodeId,
-}
-
-impl Serialize for At<'_, '_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let walk = self.walk;
-        let at = |id: &NodeId| At { walk, id: *id };
-        let value = plain(walk.values, self.id);
-        walk.pay(match &value {
-            Plain::Text(text) => text.len(),
-            Plain::Bytes(raw) => raw.len(),
-            Plain::BigInt(value) => value.bits() as usize / 3,
-            _ => 8,
-        })?;
+        if !open.insert(id.number()) {
+            return Err(ErrorKind::Cycle.into());
+        }
+        tasks.push(Task::Leave(id));
         match value {
-            Plain::None => return serializer.serialize_unit(),
-            Plain::Bool(value) => return serializer.serialize_bool(value),
-            Plain::Int(value) => return serializer.serialize_i64(value),
-            Plain::Float(value) => return serializer.serialize_f64(value),
-            Plain::Text(text) => return serializer.serialize_str(&text),
-            Plain::Bytes(raw) => return serializer.serialize_bytes(raw),
-            // serde has no wider integer than 128 bits, and serde_pickle none wider than 64.
-            Plain::BigInt(value) => return serializer.serialize_str(&digits(value)),
-            _ => {}
-        }
-        {
-            let mut open = walk.open.borrow_mut();
-            if open.len() >= DEPTH {
-                return Err(walk.fail(ErrorKind::Limit(Limit::Depth)));
-            }
-            if !open.insert(self.id.number()) {
-                return Err(walk.fail(ErrorKind::Cycle));
-            }
-        }
-        let done = match value {
             Plain::Tuple(items) => {
-                let mut tuple = serializer.serialize_tuple(items.len())?;
-                items.iter().try_for_each(|item| tuple.serialize_element(&at(item)))?;
-                tuple.end()?
-            }
-            Plain::Dict(held) => {
-                let mut map = serializer.serialize_map(Some(held.len()))?;
-                held.iter().try_for_each(|(key, value)| map.serialize_entry(&at(key), &at(value)))?;
-                map.end()?
-            }
-            Plain::Named(parts, name) => {
-                let mut map = serializer.serialize_map(Some(parts.len() + 1))?;
-                map.serialize_entry("name", name)?;
-                parts.iter().try_for_each(|(key, part)| map.serialize_entry(key, &at(part)))?;
-                map.end()?
+                out.push(op::MARK);
+                tasks.extend([Task::Raw(op::TUPLE), Task::Items(items, 0)]);
             }
             Plain::List(items) => {
-                let mut list = serializer.serialize_seq(Some(items.len()))?;
-                items.iter().try_for_each(|item| list.serialize_element(&at(item)))?;
-                list.end()?
+                out.extend([op::EMPTY_LIST, op::MARK]);
+                tasks.extend([Task::Raw(op::APPENDS), Task::Items(items, 0)]);
             }
-            _ => serializer.serialize_unit()?,
-        };
-        walk.open.borrow_mut().remove(&self.id.number());
-        Ok(done)
+            Plain::Dict(held) => {
+                if held
+                    .iter()
+                    .any(|(key, _)| matches!(plain(values, *key), Plain::List(_) | Plain::Dict(_) | Plain::Named(_)))
+                {
+                    return Err(ErrorKind::Unhashable.into());
+                }
+                out.extend([op::EMPTY_DICT, op::MARK]);
+                let items = held.into_iter().flat_map(|(key, value)| [key, value]).collect();
+                tasks.extend([Task::Raw(op::SETITEMS), Task::Items(items, 0)]);
+            }
+            Plain::Named(stub) => {
+                out.extend([op::EMPTY_DICT, op::MARK]);
+                tasks.push(Task::Raw(op::SETITEMS));
+                if !stub.items.is_empty() {
+                    tasks.extend([Task::Raw(op::APPENDS), Task::Items(Cow::Borrowed(&stub.items), 0)]);
+                    tasks.extend([Task::Raw(op::MARK), Task::Raw(op::EMPTY_LIST), Task::Text("items")]);
+                }
+                for (key, part) in [("state", stub.state), ("args", stub.args)] {
+                    tasks.extend(part.map(Task::Visit));
+                    tasks.extend(part.map(|_| Task::Text(key)));
+                }
+                tasks.extend([Task::Text(&stub.name), Task::Text("name")]);
+            }
+            _ => {}
+        }
     }
+    Ok(out)
+}
+
+/// Writes a value that holds no others; false if it does.
+fn write_leaf(out: &mut Vec<u8>, value: &Plain<'_>) -> Result<bool, Error> {
+    match value {
+        Plain::None => out.push(op::NONE),
+        Plain::Bool(value) => out.push(if *value { op::NEWTRUE } else { op::NEWFALSE }),
+        Plain::Int(value) => match i32::try_from(*value) {
+            Ok(value) => {
+                out.push(op::BININT);
+                out.extend(value.to_le_bytes());
+            }
+            Err(_) => {
+                out.extend([op::LONG1, 8]);
+                out.extend(value.to_le_bytes());
+            }
+        },
+        Plain::BigInt(value) => write_counted(out, op::LONG4, &value.to_signed_bytes_le())?,
+        Plain::Float(value) => {
+            out.push(op::BINFLOAT);
+            out.extend(value.to_be_bytes());
+        }
+        Plain::Text(text) => write_counted(out, op::BINUNICODE, text.as_bytes())?,
+        Plain::Surrogates(raw) => write_counted(out, op::BINUNICODE, raw)?,
+        Plain::Bytes(raw) => write_counted(out, op::BINBYTES, raw)?,
+        Plain::List(_) | Plain::Tuple(_) | Plain::Dict(_) | Plain::Named(_) => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn write_counted(out: &mut Vec<u8>, opcode: u8, raw: &[u8]) -> Result<(), Error> {
+    let count = u32::try_from(raw.len()).map_err(|_| ErrorKind::Limit(Limit::OutputBytes))?;
+    out.push(opcode);
+    out.extend(count.to_le_bytes());
+    out.extend(raw);
+    Ok(())
 }
 
 /// The tree as a `serde_pickle::Value`, for `serde_pickle::from_value`. Shared parts are copied, up to
@@ -217,7 +232,9 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
                 let children: Vec<NodeId> = match &value {
                     Plain::List(items) | Plain::Tuple(items) => items.to_vec(),
                     Plain::Dict(held) => held.iter().flat_map(|(key, value)| [*key, *value]).collect(),
-                    Plain::Named(parts, _) => parts.iter().map(|(_, part)| *part).collect(),
+                    Plain::Named(stub) => {
+                        [stub.args, stub.state].into_iter().flatten().chain(stub.items.iter().copied()).collect()
+                    }
                     _ => {
                         done.push(leaf(value));
                         continue;
@@ -235,7 +252,9 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
                 let count = match &value {
                     Plain::List(items) | Plain::Tuple(items) => items.len(),
                     Plain::Dict(held) => held.len() * 2,
-                    Plain::Named(parts, _) => parts.len(),
+                    Plain::Named(stub) => {
+                        usize::from(stub.args.is_some()) + usize::from(stub.state.is_some()) + stub.items.len()
+                    }
                     _ => 0,
                 };
                 let mut built = done.split_off(done.len() - count).into_iter();
@@ -248,10 +267,18 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
                         }
                         Value::Dict(dict)
                     }
-                    Plain::Named(parts, name) => {
+                    Plain::Named(stub) => {
                         let key = |key: &str| HashableValue::String(key.into());
-                        let mut dict: BTreeMap<_, _> = parts.iter().map(|(part, _)| key(part)).zip(built).collect();
-                        dict.insert(key("name"), Value::String(name.into()));
+                        let mut dict = BTreeMap::from([(key("name"), Value::String(stub.name.to_string()))]);
+                        if stub.args.is_some() {
+                            dict.insert(key("args"), built.next().unwrap_or(Value::None));
+                        }
+                        if stub.state.is_some() {
+                            dict.insert(key("state"), built.next().unwrap_or(Value::None));
+                        }
+                        if !stub.items.is_empty() {
+                            dict.insert(key("items"), Value::List(built.collect()));
+                        }
                         Value::Dict(dict)
                     }
                     _ => Value::List(built.collect()),
@@ -269,17 +296,13 @@ fn leaf(value: Plain<'_>) -> Value {
         Plain::BigInt(value) => Value::Int(value.clone()),
         Plain::Float(value) => Value::F64(value),
         Plain::Text(text) => Value::String(text.into_owned()),
+        Plain::Surrogates(raw) => Value::String(String::from_utf8_lossy(raw).into_owned()),
         Plain::Bytes(raw) => Value::Bytes(raw.to_vec()),
         _ => Value::None,
     }
 }
 
 // ---- text forms
-
-/// The digits of an integer: decimal ones, or hexadecimal ones of a wide integer.
-fn digits(value: &BigInt) -> String {
-    if value.bits() > DECIMAL_BITS { format!("{value:#x}") } else { value.to_string() }
-}
 
 /// NaN and the infinities, as Python's `float` reads them.
 pub(crate) fn float_name(value: f64) -> &'static str {

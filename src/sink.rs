@@ -287,3 +287,13 @@ pub trait Sink<'a> {
         false
     }
 }
+
+/// The steps that CPython takes to hash a Decimal: far from one, it computes a power of ten.
+pub(crate) fn decimal_hash_cost(adjusted_exponent: i64, digits: usize) -> usize {
+    digits + if adjusted_exponent.abs() > 40 { 1_400 } else { 20 }
+}
+
+/// The steps that CPython takes to hash a Fraction of so many bits.
+pub(crate) fn fraction_hash_cost(bits: u64) -> usize {
+    80 + bits as usize / 16
+}

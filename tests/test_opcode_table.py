@@ -24,7 +24,7 @@ def test_the_table_has_the_68_opcodes_of_protocols_0_to_5_once_each() -> None:
 def test_a_row_has_the_byte_the_protocol_and_the_stack_effect_of_pickletools(
     opcode: pickletools.OpcodeInfo,
 ) -> None:
-    """Also what lies on the stack before and after, by name: `mark` and `stackslice` stand for many."""
+    """The stack effect by name, so also by number; `mark` and `stackslice` stand for many items."""
     byte, protocol, before, after = ROWS[opcode.name]
     assert (chr(byte), protocol) == (opcode.code, opcode.proto)
     assert before == [item.name for item in opcode.stack_before]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -10,7 +11,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -94,11 +95,12 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
-class Point(collections.namedtuple("Point", "x y")):
-    __slots__ = ()
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
-class Failed(Exception):
+class Failed(Exception):  # noqa: N818  # its name is nobody's business
     pass
 
 
@@ -115,7 +117,7 @@ class Frozen:
 
 
 class Keyword:
-    def __new__(cls, *, size: int) -> Keyword:
+    def __new__(cls, *, size: int) -> Keyword:  # noqa: PYI034  # 3.9 has no Self
         made = super().__new__(cls)
         made.size = size
         return made
@@ -178,6 +180,10 @@ SHAPES: dict[str, tuple[Any, Any, range]] = {
 }
 
 
+def text(value: str) -> bytes:
+    return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+
 def full_name(value: Any) -> str:
     return f"{HERE}.{type(value).__name__}"
 
@@ -215,7 +221,7 @@ def test_a_registered_class_gives_what_pickle_gives(shape: str) -> None:
         (loaded,), (expected,) = safe_loads(data, policy=policy), pickle.loads(data)
         assert type(loaded) is type(value)
         assert attributes(loaded) == attributes(expected)
-        if type(value).__eq__ is not object.__eq__:
+        if type(value).__eq__ is not object.__eq__:  # type: ignore[comparison-overlap]
             assert loaded == expected
 
 
@@ -231,11 +237,21 @@ def test_an_object_in_a_cycle_is_one_object_as_plain_and_registered(protocol: in
     assert stub.state["lines"][0]["cart"] is stub
 
 
-# Written by Python 2.7.18: a `Cart()` with n = 2 that holds itself, and a `Line("A1", 3)` with __getinitargs__; old-style classes both.
+# Written by Python 2.7.18 from old-style classes: a `Cart()` with n = 2 that holds itself, and a
+# `Line("A1", 3)` with __getinitargs__.
 OLD_STYLE = {
-    0: (b"(ishop\nCart\np1\n(dp2\nS'me'\np3\ng1\nsS'n'\nI2\nsb.", b"(S'A1'\np1\nI3\nishop\nLine\np2\n(dp3\nS'sku'\np4\ng1\nsS'count'\np5\nI3\nsb."),
-    1: (b"(cshop\nCart\nq\x01oq\x02}q\x03(U\x02meq\x04h\x02U\x01nK\x02ub.", b"(cshop\nLine\nq\x01U\x02A1q\x02K\x03oq\x03}q\x04(U\x03skuq\x05h\x02U\x05countq\x06K\x03ub."),
-}  # fmt: skip
+    0: (
+        b"(ishop\nCart\np1\n(dp2\nS'me'\np3\ng1\nsS'n'\nI2\nsb.",
+        b"(S'A1'\np1\nI3\nishop\nLine\np2\n(dp3\nS'sku'\np4\ng1\nsS'count'\np5\nI3\nsb.",
+    ),
+    1: (
+        b"(cshop\nCart\nq\x01oq\x02}q\x03(U\x02meq\x04h\x02U\x01nK\x02ub.",
+        (
+            b"(cshop\nLine\nq\x01U\x02A1q\x02K\x03oq\x03}q\x04(U\x03skuq\x05h\x02U\x05countq\x06K"
+            b"\x03ub."
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("protocol", OLD_STYLE)
@@ -251,6 +267,21 @@ def test_an_old_style_python_2_instance_is_read_like_any_other(protocol: int) ->
     assert type(value) is Plain
     assert (value.me is value, value.n) == (True, 2)  # type: ignore[attr-defined]
     assert safe_loads(line, policy=own) == Line("A1", 3)
+
+
+# Written by Python 2.7.18 and 3.9.18, which give a state of {} to a set or exception without one:
+# `Tags([1])` of `class Tags(set)`, and `Err("m", 3)` of `class Err(Exception)`.
+EMPTY_STATE = [
+    (b"\x80\x02cshop\nTags\nq\x00]q\x01K\x01a\x85q\x02Rq\x03}q\x04b.", [1]),
+    (b"\x80\x02cshop\nErr\nq\x00U\x01mq\x01K\x03\x86q\x02Rq\x03}q\x04b.", ("m", 3)),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), EMPTY_STATE, ids=["set", "exception"])
+def test_an_empty_state_does_not_hide_what_an_object_was_made_with(
+    data: bytes, expected: Any
+) -> None:
+    assert safe_loads(data, policy=Policy().as_plain("shop.Tags", "shop.Err")) == expected
 
 
 # ---- register
@@ -286,36 +317,44 @@ def test_a_nested_class_is_registered_under_its_qualified_name() -> None:
     assert safe_loads(data, policy=Policy().as_plain("shop.Outer.Cart")) == {"a": 1}
 
 
-def test_a_registered_class_that_is_stored_as_a_value_is_the_class_itself() -> None:
-    for protocol in PROTOCOLS:
-        assert safe_loads(
-            pickle.dumps({"kind": Plain}, protocol), policy=Policy().register(Plain)
-        ) == {"kind": Plain}
-
-
 @pytest.mark.parametrize(
-    "policy", [Policy(), Policy().as_plain(f"{HERE}.Plain")], ids=["default", "as_plain"]
+    "policy",
+    [Policy(), Policy().as_plain(f"{HERE}.Plain"), Policy().register(Plain)],
+    ids=["default", "as_plain", "register"],
 )
-def test_a_class_as_a_value_is_refused_by_every_other_policy(policy: Policy) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_class_that_is_stored_as_a_value_is_refused_by_name(
+    policy: Policy, protocol: int
+) -> None:
     with pytest.raises(plainpickle.ForbiddenGlobal) as caught:
-        safe_loads(pickle.dumps([Plain]), policy=policy)
+        safe_loads(pickle.dumps({"kind": Plain}, protocol), policy=policy)
     assert caught.value.name == f"{HERE}.Plain"
 
 
 def test_only_the_class_says_how_state_is_set() -> None:
-    """A state that brings `__setstate__`, `__class__` or `append` along finds them as data, or not at all."""
-    policy = (
-        Policy()
-        .register("shop.Cart", build=Plain)
-        .register("shop.f", build=lambda *_: pytest.fail("called"))
-    )
-    head = b"\x80\x02cshop\nCart\n)\x81q\x00}"
-    cart = safe_loads(
-        head + b"X\x0c\0\0\0__setstate__cshop\nf\nsb}X\x01\0\0\0aK\x01sb.", policy=policy
-    )
-    assert vars(cart)["a"] == 1
-    cart = safe_loads(head + b"X\x09\0\0\0__class__cshop\nf\nsb.", policy=policy)
-    assert type(cart) is Plain
+    """A state that brings `__setstate__` or `__class__` along finds them as data, or not at all."""
+    policy = Policy().register("shop.Cart", build=Plain)
+    for name in ("__setstate__", "__class__", "__init__", "__reduce_ex__"):
+        state = b"}(" + text(name) + b"K\x05" + text("a") + b"K\x01u"
+        cart = safe_loads(b"\x80\x02cshop\nCart\n)\x81" + state + b"b.", policy=policy)
+        assert (type(cart), cart.a) == (Plain, 1)
+
+
+CART = b"cshop\nCart\n"
+MISFITS = {
+    "append": CART + b")\x81K\x01a.",
+    "set an item": CART + b")\x81K\x01K\x02s.",
+    "add": CART + b")\x81(K\x01\x90.",
+    "append in the state": CART + b")\x81}" + text("append") + b"K\x05sbK\x01a.",
+    "an instance is called": CART + b")\x81)R.",
+    "another base": b"ccopy_reg\n_reconstructor\n" + CART + b"c__builtin__\nlist\n]\x87R.",
+}
+
+
+@pytest.mark.parametrize("data", MISFITS.values(), ids=MISFITS)
+def test_what_does_not_fit_a_registered_class_is_malformed(data: bytes) -> None:
+    with pytest.raises(plainpickle.MalformedPickle):
+        safe_loads(data, policy=Policy().register("shop.Cart", build=Plain))
 
 
 @pytest.mark.parametrize(
@@ -456,16 +495,43 @@ def test_a_full_name_of_an_apps_own_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Cart", "shop.*", "shop.", ".Cart", "shop..Cart", "shop.cart.", "shop.[ab]", "shop.C?", "shop.1st", "shop.Cart()", "shop.Cart ", "shop:Cart", "shop/Cart", "shop.<locals>.Cart"]
-    + ["builtins.eval", "builtins.dict", "os.system", "posix.system", "subprocess.Popen", "pickle.loads", "functools.partial", "operator.attrgetter", "importlib.import_module", "copyreg._reconstructor", "types.CodeType"],
-)  # fmt: skip
+    [
+        "",
+        "Cart",
+        "shop.*",
+        "shop.",
+        ".Cart",
+        "shop..Cart",
+        "shop.cart.",
+        "shop.[ab]",
+        "shop.C?",
+        "shop.1st",
+        "shop.Cart()",
+        "shop.Cart ",
+        "shop:Cart",
+        "shop/Cart",
+        "shop.<locals>.Cart",
+        "builtins.eval",
+        "builtins.dict",
+        "os.system",
+        "posix.system",
+        "subprocess.Popen",
+        "pickle.loads",
+        "functools.partial",
+        "operator.attrgetter",
+        "importlib.import_module",
+        "copyreg._reconstructor",
+        "types.CodeType",
+    ],
+)
 def test_a_name_that_is_no_class_of_an_apps_own_is_refused_when_the_policy_is_made(
     name: str,
 ) -> None:
-    for make in (
+    makes: list[Callable[[], Policy]] = [
         lambda: Policy().as_plain("shop.Good", name),
         lambda: Policy().register(name, build=Plain),
-    ):
+    ]
+    for make in makes:
         with pytest.raises(PolicyError, match=r"\w+ \w+") as caught:
             make()
         assert repr(name) in str(caught.value)
@@ -476,18 +542,19 @@ def test_register_says_what_it_needs() -> None:
     class Local:
         pass
 
-    for make in (
-        lambda: Policy().register("shop.Cart"),
-        lambda: Policy().register("shop.Cart", build=5),  # type: ignore[arg-type]
-        lambda: Policy().register(Plain, build=Plain),
-        lambda: Policy().register(Plain()),
-        lambda: Policy().register(None),
-        lambda: Policy().register(Local),
-        lambda: Policy().register("shop.Cart", build=eval),
-        lambda: Policy().register(getattr),
-    ):
+    wrong: list[tuple[Any, Any]] = [
+        ("shop.Cart", None),
+        ("shop.Cart", 5),
+        ("shop.Cart", eval),
+        (Plain, Plain),
+        (Plain(), None),
+        (None, None),
+        (Local, None),
+        (getattr, None),
+    ]
+    for name, build in wrong:
         with pytest.raises(PolicyError):
-            make()
+            Policy().register(name, build=build)
 
 
 # ---- profiles
@@ -495,11 +562,9 @@ def test_register_says_what_it_needs() -> None:
 
 @pytest.fixture(scope="module")
 def django() -> Policy:
-    pytest.importorskip("django")
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure()
+    conf: Any = pytest.importorskip("django.conf")
+    if not conf.settings.configured:
+        conf.settings.configure()
     return profiles.django()
 
 
@@ -595,36 +660,71 @@ def test_pytz_zones_are_the_zone_objects_themselves_and_plain_keeps_the_instant(
 
 QUERY = b"cdjango.http.request\nQueryDict\n"
 HOSTILE = [
-    QUERY + b"X\x03\0\0\0a=1\x85R.", QUERY + b"X\x03\0\0\0a=1\x85\x81.", QUERY + b"K\x05\x85\x81.", QUERY + b")\x81K\x05b.", QUERY + b")\x81}X\x05\0\0\0_dataK\x05sb.", QUERY + b")\x81}X\x05\0\0\0_data}](sb.",
-    QUERY + b")\x81X\x01\0\0\0aK\x05s.", QUERY + b")\x81X\x01\0\0\0aNs.", QUERY + b")\x81K\x05]s.", QUERY + b")\x81N]s.", QUERY + b")\x81](K\x01K\x02ea.", QUERY + b".", QUERY + b")\x81" + QUERY + b"b.",
-    QUERY + b")\x81}(X\x05\0\0\0_data}X\x01\0\0\0a](X\x01\0\0\0xesX\x09\0\0\0__class__X\x01\0\0\0xX\x08\0\0\0_mutable\x88X\x09\0\0\0_encodingX\x05\0\0\0rot13ub.",
-    b"cdjango.utils.safestring\nSafeString\nK\x05\x85\x81.", b"cdjango.utils.safestring\nSafeString\nX\x01\0\0\0x\x85\x81}X\x08\0\0\0__html__K\x05sb.", b"cdjango.utils.safestring\nSafeString\nX\x01\0\0\0xX\x05\0\0\0ascii\x86\x81.",
-    b"cdjango.utils.datastructures\nMultiValueDict\n)\x81}X\x05\0\0\0_data](K\x01es.", b"cdjango.utils.datastructures\nMultiValueDict\n)\x81]K\x01s.",
-    b"cmarkupsafe\nMarkup\nN\x85R.", b"cmarkupsafe\nMarkup\n]\x85\x81.", b"cmarkupsafe\nMarkup\nX\x01\0\0\0xX\x05\0\0\0asciiX\x06\0\0\0strict\x87R.",
-    b"cwerkzeug.datastructures\nMultiDict\n](K\x01K\x02e\x85R.", b"cwerkzeug.datastructures\nMultiDict\n)\x81K\x05K\x06s.", b"cwerkzeug.datastructures\nMultiDict\n)\x81]K\x06s.", b"cwerkzeug.datastructures\nImmutableMultiDict\nX\x02\0\0\0ab\x85R.",
-    b"cpytz\n_p\nX\x10\0\0\0../../etc/passwd\x85R.", b"cpytz\n_p\nX\x0b\0\0\0/etc/passwd\x85R.", b"cpytz\n_p\nK\x05\x85R.", b"cpytz\n_p\n(X\x0f\0\0\0Europe/BudapestX\x01\0\0\0xX\x01\0\0\0xX\x01\0\0\0xtR.", b"cpytz\n_p\n(X\x0d\0\0\0No/Such_PlaceK\x01K\x02X\x01\0\0\0xtR.",
-    b"cpytz\n_p\n)R.", b"cpytz\n_UTC\nK\x05\x85R.", b"cpytz\n_FixedOffset\nX\x01\0\0\0x\x85R.", b"cpytz\n_FixedOffset\nJ\xff\xff\xff\x7f\x85R.", b"cpytz\nFixedOffset\nK\x05}\x86R.", b"cpytz\n_FixedOffset\nN\x85R.",
-]  # fmt: skip
+    QUERY + b"X\x03\0\0\0a=1\x85R.",
+    QUERY + b"X\x03\0\0\0a=1\x85\x81.",
+    QUERY + b"K\x05\x85\x81.",
+    QUERY + b")\x81K\x05b.",
+    QUERY + b")\x81}X\x05\0\0\0_dataK\x05sb.",
+    QUERY + b")\x81}X\x05\0\0\0_data}](sb.",
+    QUERY + b")\x81X\x01\0\0\0aK\x05s.",
+    QUERY + b")\x81X\x01\0\0\0aNs.",
+    QUERY + b")\x81K\x05]s.",
+    QUERY + b")\x81N]s.",
+    QUERY + b")\x81](K\x01K\x02ea.",
+    QUERY + b".",
+    QUERY + b")\x81" + QUERY + b"b.",
+    QUERY + b")\x81}(X\x05\0\0\0_data}X\x01\0\0\0a](X\x01\0\0\0xesX\x09\0\0\0__class__X\x01\0\0\0x"
+    b"X\x08\0\0\0_mutable\x88X\x09\0\0\0_encodingX\x05\0\0\0rot13ub.",
+    b"cdjango.utils.safestring\nSafeString\nK\x05\x85\x81.",
+    b"cdjango.utils.safestring\nSafeString\nX\x01\0\0\0x\x85\x81}X\x08\0\0\0__html__K\x05sb.",
+    b"cdjango.utils.safestring\nSafeString\nX\x01\0\0\0xX\x05\0\0\0ascii\x86\x81.",
+    b"cdjango.utils.datastructures\nMultiValueDict\n)\x81}X\x05\0\0\0_data](K\x01es.",
+    b"cdjango.utils.datastructures\nMultiValueDict\n)\x81]K\x01s.",
+    b"cmarkupsafe\nMarkup\nN\x85R.",
+    b"cmarkupsafe\nMarkup\n]\x85\x81.",
+    b"cmarkupsafe\nMarkup\nX\x01\0\0\0xX\x05\0\0\0asciiX\x06\0\0\0strict\x87R.",
+    b"cwerkzeug.datastructures\nMultiDict\n](K\x01K\x02e\x85R.",
+    b"cwerkzeug.datastructures\nMultiDict\n)\x81K\x05K\x06s.",
+    b"cwerkzeug.datastructures\nMultiDict\n)\x81]K\x06s.",
+    b"cwerkzeug.datastructures\nImmutableMultiDict\nX\x02\0\0\0ab\x85R.",
+    b"cpytz\n_p\nX\x10\0\0\0../../etc/passwd\x85R.",
+    b"cpytz\n_p\nX\x0b\0\0\0/etc/passwd\x85R.",
+    b"cpytz\n_p\nK\x05\x85R.",
+    b"cpytz\n_p\n(X\x0f\0\0\0Europe/BudapestX\x01\0\0\0xX\x01\0\0\0xX\x01\0\0\0xtR.",
+    b"cpytz\n_p\n(X\x0d\0\0\0No/Such_PlaceK\x01K\x02X\x01\0\0\0xtR.",
+    b"cpytz\n_p\n)R.",
+    b"cpytz\n_UTC\nK\x05\x85R.",
+    b"cpytz\n_FixedOffset\nX\x01\0\0\0x\x85R.",
+    b"cpytz\n_FixedOffset\nJ\xff\xff\xff\x7f\x85R.",
+    b"cpytz\nFixedOffset\nK\x05}\x86R.",
+    b"cpytz\n_FixedOffset\nN\x85R.",
+]
 NATIVE = (
-    "django.http.request.QueryDict", "django.utils.safestring.SafeString", "django.utils.datastructures.MultiValueDict", "markupsafe.Markup",
-    "werkzeug.datastructures.MultiDict", "werkzeug.datastructures.ImmutableMultiDict", "pytz._p", "pytz._UTC", "pytz._FixedOffset", "pytz.FixedOffset",
-)  # fmt: skip
+    "django.http.request.QueryDict",
+    "django.utils.safestring.SafeString",
+    "django.utils.datastructures.MultiValueDict",
+    "markupsafe.Markup",
+    "werkzeug.datastructures.MultiDict",
+    "werkzeug.datastructures.ImmutableMultiDict",
+    "pytz._p",
+    "pytz._UTC",
+    "pytz._FixedOffset",
+    "pytz.FixedOffset",
+)
 
 
 @pytest.mark.parametrize("head", [b"", b"\x80\x02"], ids=["0", "2"])
 @pytest.mark.parametrize("data", HOSTILE)
 def test_a_builder_of_a_framework_only_ever_sees_plain_data(data: bytes, head: bytes) -> None:
-    """Text, a dict of keys that were hashed already, or what names a zone: whatever the bytes say."""
+    """Text, a dict of lists, or the name and numbers of a zone: whatever the bytes say."""
     seen: list[Any] = []
 
     def spy(*args: Any) -> Any:
         seen.append(args)
         return args
 
-    try:
+    with contextlib.suppress(plainpickle.UnpicklingError):
         safe_loads(head + data, policy=Policy()._with_native(dict.fromkeys(NATIVE, spy)))
-    except plainpickle.UnpicklingError:
-        pass
     for args in seen:
         if b"pytz" in data:
             assert all(type(part) in (int, str, type(None)) for part in args)

@@ -150,21 +150,19 @@ POLICIES = {
 def test_the_verdict_on_real_sessions_is_what_loading_says(file: Path, policy: str) -> None:
     data = file.read_bytes()
     report = inspect(data, policy=POLICIES[policy])
+    raised: plainpickle.UnpicklingError | None = None
     try:
         safe_loads(data, policy=POLICIES[policy])
     except plainpickle.UnpicklingError as error:
-        assert type(report.error) is type(error)
-        assert str(report.error) == str(error)
-        assert (report.error.kind, report.error.offset, report.error.opcode) == (
-            error.kind,
-            error.offset,
-            error.opcode,
-        )
-        assert report.verdict == (
-            "malformed" if isinstance(error, plainpickle.MalformedPickle) else "refused"
-        )
+        raised = error
+    assert type(report.error) is type(raised)
+    assert str(report.error) == str(raised)
+    if raised is None:
+        assert report.verdict == "clean"
     else:
-        assert (report.verdict, report.error) == ("clean", None)
+        assert vars(report.error) == vars(raised)
+        malformed = isinstance(raised, plainpickle.MalformedPickle)
+        assert report.verdict == ("malformed" if malformed else "refused")
     assert (report.verdict == "refused") >= any(not use.allowed for use in report.globals)
 
 
@@ -197,7 +195,8 @@ def test_looking_imports_nothing() -> None:
 
 def test_only_bytes_like_objects_can_be_looked_into() -> None:
     for look in (inspect, sanitize, _core.to_json):
-        for data in ("N.", None, 5):
+        wrong: list[Any] = ["N.", None, 5]
+        for data in wrong:
             with pytest.raises(TypeError):
                 look(data)
         with pytest.raises(BufferError):
@@ -252,11 +251,23 @@ FORMS: list[tuple[Any, Any, str]] = [
     (1 - 2j, "1-2j", '{" complex":"1-2j"}'),
     (range(1, 5, 2), (1, 5, 2), '{" range":[1,5,2]}'),
     (WHEN, "2020-02-29T23:59:58.000005", '{" datetime":"2020-02-29T23:59:58.000005"}'),
-    (WHEN.replace(microsecond=0, tzinfo=datetime.timezone.utc), "2020-02-29T23:59:58+00:00", '{" datetime":"2020-02-29T23:59:58+00:00"}'),
-    (WHEN.replace(microsecond=0, tzinfo=EST), "2020-02-29T23:59:58-05:00", '{" datetime":["2020-02-29T23:59:58",0,{" timezone":["-05:00","EST"]}]}'),
+    (
+        WHEN.replace(microsecond=0, tzinfo=datetime.timezone.utc),
+        "2020-02-29T23:59:58+00:00",
+        '{" datetime":"2020-02-29T23:59:58+00:00"}',
+    ),
+    (
+        WHEN.replace(microsecond=0, tzinfo=EST),
+        "2020-02-29T23:59:58-05:00",
+        '{" datetime":["2020-02-29T23:59:58",0,{" timezone":["-05:00","EST"]}]}',
+    ),
     (WHEN.date(), "2020-02-29", '{" date":"2020-02-29"}'),
     (WHEN.time(), "23:59:58.000005", '{" time":"23:59:58.000005"}'),
-    (datetime.timedelta(days=-1, seconds=30, microseconds=5), -86369.999995, '{" timedelta":[-1,30,5]}'),
+    (
+        datetime.timedelta(days=-1, seconds=30, microseconds=5),
+        -86369.999995,
+        '{" timedelta":[-1,30,5]}',
+    ),
     (datetime.timezone.utc, "+00:00", '{" timezone":"+00:00"}'),
     (decimal.Decimal("1.50"), "1.50", '{" decimal":"1.50"}'),
     (fractions.Fraction(1, 3), (1, 3), '{" fraction":[1,3]}'),
@@ -269,7 +280,7 @@ FORMS: list[tuple[Any, Any, str]] = [
     (ipaddress.ip_address("10.0.0.1"), "10.0.0.1", '{" ip":"10.0.0.1"}'),
     (ipaddress.ip_network("fe80::/10"), "fe80::/10", '{" ip":"fe80::/10"}'),
     (pathlib.PurePosixPath("/a/b"), "/a/b", '{" path":"/a/b"}'),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

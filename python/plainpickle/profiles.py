@@ -42,12 +42,11 @@ def flask() -> Policy:
     native: dict[str, Callable[..., Any]] = {}
     modules = ("werkzeug", "werkzeug.datastructures", "werkzeug.datastructures.structures")
     for name in ("MultiDict", "OrderedMultiDict", "ImmutableMultiDict", "ImmutableOrderedMultiDict"):
-        # Werkzeug 3.1 keeps the ordered ones under private names, and warns about the public ones.
-        for own in (f"_{name}", name):
-            cls = _found("werkzeug.datastructures.structures", own) or _found(modules[1], own)
-            if cls is not None:
-                native.update({f"{module}.{name}": cls for module in modules})
-                break
+        # Werkzeug 3.1 made the ordered ones private: dicts are ordered, and it warns of their use.
+        ordered = _found(modules[2], f"_{name}")
+        cls = _found(modules[1], name.replace("Ordered", "") if ordered else name)
+        if cls is not None:
+            native.update({f"{module}.{name}": cls for module in modules})
     combined = _found(modules[1], "CombinedMultiDict")
     if combined is not None:
         native.update({f"{module}.CombinedMultiDict": combined for module in modules})

@@ -96,10 +96,10 @@ def sanitize(
     """Writes what a pickle holds as a pickle that names no global: safe for a stock ``pickle.loads``.
 
     Only None, bool, int, float, str, bytes, list, tuple and dict are left: a datetime, Decimal or
-    UUID becomes its text, a set a list, a timedelta its seconds, other mappings a dict.
+    UUID becomes its text, a set a list, a timedelta its seconds, other mappings a dict, a
+    :class:`plainpickle.Stub` a dict of what it records. What is shared is written again.
 
     Raises:
-        UnpicklingError: as :func:`plainpickle.safe_loads`; also for a cycle, and for more than 400
-            levels, which a pickle of plain data can't hold here.
+        UnpicklingError: as :func:`plainpickle.safe_loads`; also for a cycle.
     """
     return _core.sanitize(data, policy, limits)

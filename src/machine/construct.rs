@@ -175,6 +175,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             args,
             state: None,
             made: None,
+            settled: false,
             container: false,
             depth,
         }))
@@ -298,9 +299,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let View::Text(text) = self.sink.view(text) else {
                     return Err(wrong().into());
                 };
+                self.budget.work(text.len() / 4)?;
+                self.budget.memory(text.len())?;
                 let bytes = latin1(text).ok_or(ErrorKind::Invalid("_codecs.encode: not latin1"))?;
-                self.budget.memory(bytes.len())?;
-                self.budget.work(bytes.len() / 16)?;
                 self.sink.bytes(Cow::Owned(bytes))?
             }
             (Known::Range, [Slot::Value(start, _), Slot::Value(stop, _), Slot::Value(step, _)]) => {
@@ -439,7 +440,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         if !is_array(code, format as u8, bytes) {
                             return Err(ErrorKind::Invalid("array: its bytes").into());
                         }
-                        self.budget.memory(cost::OBJECT + 8 * size)?;
+                        self.budget.memory(cost::OBJECT + (8 + S::LEAF) * size)?;
                         self.budget.work(size)?;
                         self.sink.known(KnownValue::ArrayBytes(code, format as u8, raw))?
                     }
@@ -571,13 +572,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                     _ => return Err(wrong().into()),
                 };
+                if !self.is_zone_key(name) {
+                    return Err(wrong().into());
+                }
                 if let Some(index) = native {
                     self.budget.work(SLOW)?;
                     let args: Vec<_> = args.into_iter().map(Slot::into_value).collect();
                     return Ok(Slot::Value(self.sink.native(index, &args)?, 0));
-                }
-                if !self.is_zone_key(name) {
-                    return Err(wrong().into());
                 }
                 self.push_pending(Pending::Zone { name: name.clone(), offset, abbreviation, made: None })
             }
@@ -895,7 +896,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 match (self.sink.view(text), self.sink.view(encoding)) {
                     (View::Text(text), View::Text("latin-1")) => {
                         self.budget.memory(text.len())?;
-                        self.budget.work(text.len() / 16)?;
+                        self.budget.work(text.len() / 4)?;
                         latin1(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
                     }
                     _ => return Ok(None),
@@ -904,7 +905,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Ok(None),
         };
         self.budget.memory(cost::LIST)?;
-        self.budget.work(bytes.len() / 64)?;
+        self.budget.work(bytes.len() / 16)?;
         self.sink.bytearray(Cow::Owned(bytes)).map(Some)
     }
 

@@ -94,7 +94,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 return Ok(());
             };
             self.budget.memory(PROBE_BYTES)?;
+            let before = probes.steps;
             probes.insert(hash);
+            self.budget.work((probes.steps - before) as usize / 4)?;
             let allowed = bound.saturating_mul(probes.len() as u64).saturating_add(FREE_PROBES);
             limits::check(probes.steps, allowed, Limit::Probes)?;
         }

@@ -39,14 +39,13 @@ impl Probes {
         let size = self.taken.len();
         let full = if self.set { used * 5 >= (size - 1) * 3 } else { used > size * 2 / 3 };
         if full {
-            let wanted = if !self.set {
-                used * 3
-            } else if used > 50_000 {
-                used * 2
+            // A dict grows before the key goes in, a set after it.
+            let size = if !self.set {
+                ((used - 1) * 3).next_power_of_two()
             } else {
-                used * 4
+                (used * if used > 50_000 { 2 } else { 4 } + 1).next_power_of_two()
             };
-            self.taken = vec![false; (wanted + 1).next_power_of_two()];
+            self.taken = vec![false; size.max(8)];
             for index in 0..self.hashes.len() {
                 self.take(self.hashes[index]);
             }

@@ -12,6 +12,7 @@ use pyo3::types::{
 
 use crate::error::{ErrorKind, Failure};
 use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
+use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
 use super::ffi;
 use super::policy::CompiledPolicy;
@@ -65,9 +66,10 @@ impl<'py, 'p> PySink<'py, 'p> {
 
     /// The result of something that hashes or compares keys. With keys of the app's own, its
     /// exceptions are the app's.
-    fn hashed<T>(&self, result: PyResult<T>) -> Made<T, PyErr> {
+    fn hashed<T>(&self, result: PyResult<T>, key: Option<&Object<'py>>) -> Made<T, PyErr> {
         result.map_err(|error| {
-            if self.objects.is_empty() && error.is_instance_of::<PyTypeError>(self.py) {
+            let unhashable = key.is_some_and(|key| key.get_type().getattr("__hash__").is_ok_and(|hash| hash.is_none()));
+            if (unhashable || self.objects.is_empty()) && error.is_instance_of::<PyTypeError>(self.py) {
                 ErrorKind::Unhashable.into()
             } else {
                 failed(error)
@@ -210,7 +212,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
     fn frozenset<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, items: I) -> Built<'py> {
         let items = passed(ffi::list(self.py, items))?;
-        self.hashed(ffi::frozenset(&items)).map(Bound::into_any)
+        self.hashed(ffi::frozenset(&items), None).map(Bound::into_any)
     }
     fn set(&mut self) -> Built<'py> {
         passed(ffi::set(self.py)).map(Bound::into_any)
@@ -357,7 +359,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     ) -> Made<(), PyErr> {
         if let Ok(dict) = target.cast_exact::<PyDict>() {
             while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                self.hashed(ffi::set_item(dict, &key, &value))?;
+                self.hashed(ffi::set_item(dict, &key, &value), Some(&key))?;
             }
             return Ok(());
         }
@@ -376,7 +378,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Ok(());
         }
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            self.hashed(target.set_item(key, value))?;
+            self.hashed(target.set_item(&key, value), Some(&key))?;
         }
         Ok(())
     }
@@ -384,7 +386,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
         if let Ok(set) = target.cast_exact::<PySet>() {
             for item in items {
-                self.hashed(set.add(item))?;
+                self.hashed(set.add(&item), Some(&item))?;
             }
             return Ok(());
         }
@@ -498,16 +500,15 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return dict.len();
         }
         let (types, class) = (self.types(), container.get_type());
-        if self.class_is(&class, &[&types.decimal, &types.fraction]) {
-            // Steps that its hash takes, by the size of what it holds.
-            let parts = ["numerator", "denominator"].map(|part| container.getattr(part));
-            let size = |object: &Object<'py>| {
-                object.call_method0("__sizeof__").and_then(|size| size.extract()).unwrap_or(0usize)
-            };
-            return match &parts {
-                [Ok(upper), Ok(lower)] => size(upper) + size(lower),
-                _ => size(container),
-            };
+        if Types::is(&types.decimal, &class) {
+            let adjusted = container.call_method0("adjusted").and_then(|adjusted| adjusted.extract());
+            let size = container.call_method0("__sizeof__").and_then(|size| size.extract());
+            return decimal_hash_cost(adjusted.unwrap_or(i64::MAX), size.unwrap_or(usize::MAX));
+        }
+        if Types::is(&types.fraction, &class) {
+            let bits =
+                |part| container.getattr(part).and_then(|part| part.call_method0("bit_length")?.extract::<u64>());
+            return fraction_hash_cost(bits("numerator").unwrap_or(0).saturating_add(bits("denominator").unwrap_or(0)));
         }
         // A range has a length of its own, and the app's objects may have any.
         if self.is_own(container) || Types::is(&types.range, &class) { 0 } else { container.len().unwrap_or(0) }
@@ -546,7 +547,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
 
     fn hash(&mut self, key: &Object<'py>) -> Made<Option<i64>, PyErr> {
-        self.hashed(key.hash()).map(|hash| Some(hash as i64))
+        self.hashed(key.hash(), Some(key)).map(|hash| Some(hash as i64))
     }
 
     fn stub(&mut self, name: &str, args: Option<&Object<'py>>) -> Built<'py> {
@@ -567,6 +568,12 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return Err(ErrorKind::Invalid("arguments: not a tuple").into());
         };
         let class = object.is_instance_of::<PyType>();
+        if let (How::Rebuild(base), Ok(class)) = (how, object.cast::<PyType>()) {
+            let base = base.map_or(&self.types().object, |base| self.types().factory(base));
+            if !passed(class.is_subclass(base.bind(self.py)))? {
+                return Err(ErrorKind::Invalid("base for a registered class").into());
+            }
+        }
         let made = match how {
             How::New if class => (|| {
                 let args =

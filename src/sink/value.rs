@@ -8,6 +8,7 @@ use num_bigint::BigInt;
 
 use crate::error::ErrorKind;
 use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Path, Sink, View};
+use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
 /// The number of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,53 @@ impl<'a> ValueSink<'a> {
         Ok(NodeId(id))
     }
 
+    /// The items of an array out of its bytes, in one of `array`'s machine formats.
+    fn array_items(&mut self, format: u8, bytes: NodeId) -> Made<Vec<NodeId>, Infallible> {
+        let Node::Bytes(raw) = self.node(bytes) else { return Ok(Vec::new()) };
+        let (raw, big_endian) = (raw.to_vec(), format > 1 && format % 2 == 1);
+        let width = match format {
+            0 | 1 => 1,
+            2..=5 | 18 | 19 => 2,
+            6..=9 | 14 | 15 | 20 | 21 => 4,
+            _ => 8,
+        };
+        let mut nodes = Vec::with_capacity(raw.len() / width);
+        let mut units = Vec::new();
+        for item in raw.chunks_exact(width) {
+            // Little-endian, with its sign to the left.
+            let signed = matches!(format, 1 | 4 | 5 | 8 | 9 | 12 | 13);
+            let mut wide = [0; 8];
+            for (target, byte) in wide.iter_mut().zip(item) {
+                *target = *byte;
+            }
+            if big_endian {
+                wide[..width].reverse();
+            }
+            if signed && wide[width - 1] >= 0x80 {
+                wide[width..].fill(0xFF);
+            }
+            let bits = i64::from_le_bytes(wide);
+            nodes.push(match format {
+                14 | 15 => self.float(f32::from_bits(bits as u32).into())?,
+                16 | 17 => self.float(f64::from_bits(bits as u64))?,
+                18 | 19 => {
+                    units.push(bits as u16);
+                    continue;
+                }
+                20 | 21 => match char::from_u32(bits as u32) {
+                    Some(character) => self.text(Cow::Owned(character.to_string()))?,
+                    None => self.none()?,
+                },
+                10 | 11 if bits < 0 => self.push(Node::BigInt(Box::new((bits as u64).into())))?,
+                _ => self.int(bits)?,
+            });
+        }
+        for character in char::decode_utf16(units).flatten() {
+            nodes.push(self.text(Cow::Owned(character.to_string()))?);
+        }
+        Ok(nodes)
+    }
+
     fn text_of(&self, id: NodeId) -> Box<str> {
         match self.node(id) {
             Node::Text(text) => text.as_ref().into(),
@@ -121,7 +169,7 @@ impl<'a> ValueSink<'a> {
 impl<'a> Sink<'a> for ValueSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
-    const LEAF: usize = 2 * size_of::<Node<'static>>();
+    const LEAF: usize = 3 * size_of::<Node<'static>>();
 
     fn global(&mut self, _module: &str, _name: &str, _offset: usize, _allowed: bool) -> bool {
         self.lenient
@@ -217,7 +265,10 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::Path(path, parts) => Node::Path(path, parts.into()),
             KnownValue::StructTime(fields, _) => Node::StructTime(*fields),
             KnownValue::ArrayItems(code, items) => Node::Array(code, *items),
-            KnownValue::ArrayBytes(code, _, bytes) => Node::Array(code, *bytes),
+            KnownValue::ArrayBytes(code, format, bytes) => {
+                let items = self.array_items(format, *bytes)?;
+                Node::Array(code, self.push(Node::List(items))?)
+            }
         };
         self.push(node)
     }
@@ -299,7 +350,18 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             Node::Tuple(items) | Node::FrozenSet(items) => items.len(),
             Node::List(items) | Node::Set(items) | Node::Deque(items, _) => items.len(),
             Node::Dict(_, entries) => entries.len() / 2,
-            Node::Decimal(digits) => digits.len(),
+            Node::Decimal(text) => {
+                let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+                let whole = number.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default().len() as i64;
+                decimal_hash_cost(exponent.parse::<i64>().unwrap_or(0).saturating_add(whole - 1), number.len())
+            }
+            Node::Fraction(numerator, denominator) => {
+                let bits = |id| match self.node(id) {
+                    Node::BigInt(value) => value.bits(),
+                    _ => 63,
+                };
+                fraction_hash_cost(bits(*numerator) + bits(*denominator))
+            }
             _ => 0,
         }
     }
