@@ -288,9 +288,11 @@ pub trait Sink<'a> {
     }
 }
 
-/// The steps that CPython takes to hash a Decimal: far from one, it computes a power of ten.
+/// The steps that CPython takes to hash a Decimal of so many digits: far from one, it computes a
+/// power of ten. Up to 76 digits are held in the object itself, and cost the same.
 pub(crate) fn decimal_hash_cost(adjusted_exponent: i64, digits: usize) -> usize {
-    digits + if adjusted_exponent.abs() > 40 { 1_400 } else { 20 }
+    let power = if adjusted_exponent.abs() > 40 { 1_400 } else { 20 };
+    power + if digits > 76 { digits / 2 } else { 0 }
 }
 
 /// The steps that CPython takes to hash a Fraction of so many bits.

@@ -503,7 +503,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if Types::is(&types.decimal, &class) {
             let adjusted = container.call_method0("adjusted").and_then(|adjusted| adjusted.extract());
             let size = container.call_method0("__sizeof__").and_then(|size| size.extract());
-            return decimal_hash_cost(adjusted.unwrap_or(i64::MAX), size.unwrap_or(usize::MAX));
+            // Words of 19 digits stand outside the object once it has more than four of them.
+            let digits = size.map_or(usize::MAX, |size: usize| size.saturating_sub(104) / 8 * 19);
+            return decimal_hash_cost(adjusted.unwrap_or(i64::MAX), digits);
         }
         if Types::is(&types.fraction, &class) {
             let bits =
