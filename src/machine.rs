@@ -17,6 +17,7 @@ use crate::policy::{self, Policy, Target};
 use crate::reader::Reader;
 use crate::sink::{How, Made, Sink, View};
 
+pub(crate) use construct::latin1;
 use instance::Pending;
 use probes::Probes;
 
@@ -570,9 +571,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline]
     fn memoize(&mut self) -> Step<'a, S> {
-        self.put(self.memoized as u64)
+        if self.memoized < self.memo.len() {
+            return self.put(self.memoized as u64);
+        }
+        self.underflow_below(1)?;
+        self.memo.push(self.stack.last().cloned());
+        self.memoized += 1;
+        Ok(())
     }
 
+    #[inline]
     fn put(&mut self, index: u64) -> Step<'a, S> {
         self.underflow_below(1)?;
         // Each honest entry takes a byte of input at least, so a higher index only asks for memory.
@@ -615,10 +623,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline]
     fn push_text(&mut self, raw: &'a [u8]) -> Step<'a, S> {
-        let value = match std::str::from_utf8(raw) {
-            Ok(text) => self.sink.text(Cow::Borrowed(text))?,
-            Err(_) => self.sink.text_surrogates(Cow::Borrowed(raw))?,
-        };
+        let value = self.sink.utf8(raw)?;
         self.push(value)
     }
 

@@ -185,6 +185,8 @@ pub trait Sink<'a> {
     type Error;
     /// Bytes that a leaf takes, where the sink does not share the common ones.
     const LEAF: usize = 0;
+    /// Whether every view is opaque.
+    const OPAQUE: bool = false;
     /// Whether a framework's own builders are called.
     const NATIVE: bool = false;
 
@@ -199,6 +201,16 @@ pub trait Sink<'a> {
     fn text(&mut self, text: Cow<'a, str>) -> Made<Self::Value, Self::Error>;
     /// UTF-8 in which surrogates may stand alone. Not valid UTF-8: the sink says so.
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
+    /// Text from UTF-8 in which surrogates may stand alone.
+    #[inline]
+    fn utf8(&mut self, raw: &'a [u8]) -> Made<Self::Value, Self::Error> {
+        match std::str::from_utf8(raw) {
+            Ok(text) => self.text(Cow::Borrowed(text)),
+            Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
+        }
+    }
+    /// The bytes that text stands for, each character one of them; an error if it is no such text.
+    fn latin1(&mut self, text: &Self::Value) -> Made<Self::Value, Self::Error>;
     /// A Python 2 str under the caller's own encoding.
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Made<Self::Value, Self::Error>;
     fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;
@@ -247,6 +259,8 @@ pub trait Sink<'a> {
     fn item(&self, tuple: &Self::Value, index: usize) -> Option<Self::Value>;
     /// The items of a tuple, list, set or frozenset.
     fn items(&self, container: &Self::Value) -> Vec<Self::Value>;
+    /// The value that a dict has under a text key.
+    fn get(&self, dict: &Self::Value, key: &str) -> Option<Self::Value>;
     /// The keys and values of a dict, alternating.
     fn entries(&self, dict: &Self::Value) -> Vec<Self::Value>;
     /// An integer as 128 unsigned bits, if it is one.

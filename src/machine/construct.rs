@@ -57,11 +57,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 if kwargs.is_some() {
                     return self.forbidden_use(row, "not with keywords");
                 }
-                if matches!(&args, Slot::Value(args, _) if self.sink.view(args) == View::Opaque) {
+                if S::OPAQUE {
                     return Ok(Slot::Value(self.sink.none()?, 0));
                 }
                 let args = self.arguments(args)?;
-                self.known(row, native, global, how, args)
+                match row.known {
+                    Known::DateTime | Known::Date | Known::Time | Known::Decimal => self.moment_or_decimal(row, &args),
+                    _ => self.known(row, native, global, how, args),
+                }
             }
             target => {
                 let (args, depth) = self.own_arguments(target, args)?;
@@ -204,10 +207,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Slot::Value(args, depth) if self.sink.view(&args) == View::Tuple => {
                 let count = self.sink.len(&args);
                 self.budget.work(count)?;
-                Ok((0..count)
-                    .filter_map(|index| self.sink.item(&args, index))
-                    .map(|value| Slot::Value(value, depth))
-                    .collect())
+                let mut slots = Args::new();
+                for index in 0..count {
+                    slots.extend(self.sink.item(&args, index).map(|value| Slot::Value(value, depth)));
+                }
+                Ok(slots)
             }
             Slot::Pending(pending) => match &self.pending[pending as usize] {
                 Pending::Args { slots, .. } => {
@@ -220,21 +224,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
     }
 
-    /// A row of the table, with its arguments.
-    fn known(
-        &mut self,
-        row: &'static Row,
-        native: Option<u32>,
-        global: u32,
-        how: How,
-        args: Args<S::Value>,
-    ) -> Step<'a, S, Slot<S::Value>> {
-        let wrong = || ErrorKind::ForbiddenUse {
-            name: format!("{}.{}", row.module, row.name).into(),
-            reason: "not with these arguments",
-        };
-        let mut depth = 0;
-        let value = match (row.known, args.as_slice()) {
+    /// The types that sessions are full of.
+    fn moment_or_decimal(&mut self, row: &'static Row, args: &[Slot<S::Value>]) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || self::wrong(row);
+        let value = match (row.known, args) {
             (Known::DateTime, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
                 let (day, clock) = split_datetime(&raw)?;
@@ -251,6 +244,31 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let zone = self.zone_argument(zone)?;
                 self.sink.known(KnownValue::Time(clock, zone.as_ref()))?
             }
+            (Known::Decimal, [Slot::Value(text, _)]) => {
+                let View::Text(digits) = self.sink.view(text) else {
+                    return Err(wrong().into());
+                };
+                let digits = self.check_decimal(digits)?;
+                self.pay_digits(digits, false)?;
+                self.sink.known(KnownValue::Decimal(text))?
+            }
+            _ => return Err(wrong().into()),
+        };
+        Ok(Slot::Value(value, 0))
+    }
+
+    /// A row of the table, with its arguments.
+    fn known(
+        &mut self,
+        row: &'static Row,
+        native: Option<u32>,
+        global: u32,
+        how: How,
+        args: Args<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || self::wrong(row);
+        let mut depth = 0;
+        let value = match (row.known, args.as_slice()) {
             (Known::TimeDelta, [Slot::Value(days, _), Slot::Value(seconds, _), Slot::Value(microseconds, _)]) => {
                 match (self.sink.view(days), self.sink.view(seconds), self.sink.view(microseconds)) {
                     (View::Int(days), View::Int(seconds), View::Int(microseconds)) => {
@@ -273,14 +291,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     _ => return Err(wrong().into()),
                 }
             }
-            (Known::Decimal, [Slot::Value(text, _)]) => {
-                let View::Text(digits) = self.sink.view(text) else {
-                    return Err(wrong().into());
-                };
-                let digits = self.check_decimal(digits)?;
-                self.pay_digits(digits, false)?;
-                self.sink.known(KnownValue::Decimal(text))?
-            }
             (Known::Fraction, args) => self.fraction(args)?.ok_or_else(wrong)?,
             (Known::Complex, [Slot::Value(real, _), Slot::Value(imaginary, _)]) => {
                 match (self.sink.view(real), self.sink.view(imaginary)) {
@@ -293,16 +303,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             (Known::Bytes, []) => self.sink.bytes(Cow::Borrowed(&[]))?,
             (Known::ByteArray, args) => self.bytearray(args)?.ok_or_else(wrong)?,
             (Known::Encode, [Slot::Value(text, _), Slot::Value(encoding, _)]) => {
-                if self.sink.view(encoding) != View::Text("latin1") {
+                if self.sink.view(encoding) != View::Text("latin1") || !self.sink.is_text(text) {
                     return Err(wrong().into());
                 }
-                let View::Text(text) = self.sink.view(text) else {
-                    return Err(wrong().into());
-                };
-                self.budget.work(text.len() / 4)?;
-                self.budget.memory(text.len())?;
-                let bytes = latin1(text).ok_or(ErrorKind::Invalid("_codecs.encode: not latin1"))?;
-                self.sink.bytes(Cow::Owned(bytes))?
+                let size = self.sink.len(text);
+                self.budget.work(size / 4)?;
+                self.budget.memory(size)?;
+                self.sink.latin1(text)?
             }
             (Known::Range, [Slot::Value(start, _), Slot::Value(stop, _), Slot::Value(step, _)]) => {
                 let integers = [start, stop, step]
@@ -1441,6 +1448,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 }
 
+#[cold]
+fn wrong(row: &Row) -> ErrorKind {
+    ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason: "not with these arguments" }
+}
+
 fn deepen<V>(slot: Slot<V>, depth: u16) -> Slot<V> {
     match slot {
         Slot::Value(value, own) => Slot::Value(value, own.max(depth)),
@@ -1548,7 +1560,7 @@ fn is_ip(ip: Ip, text: &str) -> bool {
 }
 
 /// The bytes that text stands for, if each character is one.
-fn latin1(text: &str) -> Option<Vec<u8>> {
+pub fn latin1(text: &str) -> Option<Vec<u8>> {
     let raw = text.as_bytes();
     // Characters up to U+00FF take one byte of UTF-8, or two of which the first is below 0xC4.
     if raw.iter().any(|&byte| byte >= 0xC4) {

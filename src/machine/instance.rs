@@ -399,13 +399,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Err(ErrorKind::Invalid("state: not a dict").into());
         }
         self.budget.work(self.sink.len(dict))?;
-        let mut entries = self.sink.entries(dict).into_iter();
-        while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
-            if matches!(self.sink.view(&key), View::Text(key) if key == wanted) {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
+        Ok(self.sink.get(dict, wanted))
     }
 
     /// The first of several text keys that a dict has.

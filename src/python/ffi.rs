@@ -18,27 +18,40 @@ fn done(py: Python<'_>, code: i32) -> PyResult<()> {
     if code < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
 }
 
-/// `str` from UTF-8.
+/// `str` from UTF-8 in which surrogates may stand alone.
 #[inline]
-pub fn text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
-    if text.len() > 1 && text.is_ascii() {
+pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    if raw.len() > 1 && raw.is_ascii() {
         // SAFETY: a new string of as many ASCII characters, seen by nobody else until it is returned;
         // its characters are one byte each, and all of them are written.
         unsafe {
-            let made = owned(py, ffi::PyUnicode_New(text.len() as isize, 127))?;
+            let made = owned(py, ffi::PyUnicode_New(raw.len() as isize, 127))?;
             let target = ffi::PyUnicode_DATA(Bound::as_ptr(&made)).cast::<u8>();
-            std::ptr::copy_nonoverlapping(text.as_ptr(), target, text.len());
+            std::ptr::copy_nonoverlapping(raw.as_ptr(), target, raw.len());
             return Ok(made);
         }
     }
-    // SAFETY: pointer and length are those of one slice, which is only read.
-    unsafe { owned(py, ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize)) }
-}
-
-/// `str` from UTF-8 in which surrogates may stand alone.
-pub fn text_surrogates<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // SAFETY: pointer and length are those of one slice, which is only read; the name ends in NUL.
     unsafe { owned(py, ffi::PyUnicode_DecodeUTF8(raw.as_ptr().cast(), raw.len() as isize, c"surrogatepass".as_ptr())) }
+}
+
+/// `str.encode("latin1")`.
+pub fn latin1<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: the argument is a live str.
+    unsafe { owned(text.py(), ffi::PyUnicode_AsLatin1String(text.as_ptr())) }
+}
+
+/// `int` from two's complement, little-endian.
+pub fn big_int<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyInt>> {
+    // SAFETY: pointer and length are those of one slice, which is only read.
+    unsafe { owned(py, ffi::_PyLong_FromByteArray(bytes.as_ptr(), bytes.len(), 1, 1)) }
+}
+
+/// `object.__setattr__(object, name, value)`, whatever the class makes of it.
+pub fn set_attribute<'py>(object: &Bound<'py, PyAny>, name: &str, value: &Bound<'py, PyAny>) -> PyResult<()> {
+    let name = utf8(object.py(), name.as_bytes())?;
+    // SAFETY: three live objects, the name a str; no reference is taken over.
+    done(object.py(), unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) })
 }
 
 /// `int`.

@@ -31,6 +31,14 @@ pub struct PySink<'py, 'p> {
 }
 
 type Object<'py> = Bound<'py, PyAny>;
+
+/// Two's complement, with a byte for the sign.
+fn int_bytes(int: u128) -> [u8; 17] {
+    let mut bytes = [0; 17];
+    bytes[..16].copy_from_slice(&int.to_le_bytes());
+    bytes
+}
+
 type Built<'py> = Made<Object<'py>, PyErr>;
 
 #[cold]
@@ -118,13 +126,14 @@ impl<'py, 'p> PySink<'py, 'p> {
 
     fn uuid(&self, int: u128, safe: Option<i64>) -> PyResult<Object<'py>> {
         let types = self.types();
-        // UUID forbids attributes to be set; unpickling goes around that in the same way.
-        let object = types.object.bind(self.py);
-        let class = types.uuid.bind(self.py);
-        let made = object.call_method1("__new__", (class,))?;
-        object.call_method1("__setattr__", (&made, "int", int))?;
-        let safe = types.safe_uuid.bind(self.py).call1((safe,))?;
-        object.call_method1("__setattr__", (&made, "is_safe", safe))?;
+        let made = types.object_new.bind(self.py).call1((&types.uuid,))?;
+        let safe = match safe {
+            None => types.safe_unknown.bind(self.py).clone(),
+            Some(safe) => types.safe_uuid.bind(self.py).call1((safe,))?,
+        };
+        // UUID forbids attributes to be set; its own unpickling goes around that in the same way.
+        ffi::set_attribute(&made, "int", ffi::big_int(self.py, &int_bytes(int))?.as_any())?;
+        ffi::set_attribute(&made, "is_safe", &safe)?;
         Ok(made)
     }
 
@@ -160,13 +169,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::int(self.py, value)).map(Bound::into_any)
     }
     fn big_int(&mut self, bytes: &[u8]) -> Built<'py> {
-        let raw = passed(ffi::bytes(self.py, bytes))?;
-        let signed = passed((|| {
-            let kwargs = ffi::dict(self.py)?;
-            kwargs.set_item("signed", true)?;
-            self.types().int.bind(self.py).call_method("from_bytes", (raw, "little"), Some(&kwargs))
-        })())?;
-        Ok(signed)
+        passed(ffi::big_int(self.py, bytes)).map(Bound::into_any)
     }
     fn int_text(&mut self, digits: &str) -> Built<'py> {
         // By our own conversion: Python's keeps its own bound on digits.
@@ -179,10 +182,20 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
     #[inline]
     fn text(&mut self, text: Cow<'a, str>) -> Built<'py> {
-        passed(ffi::text(self.py, &text)).map(Bound::into_any)
+        passed(ffi::utf8(self.py, text.as_bytes())).map(Bound::into_any)
     }
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Built<'py> {
-        self.checked(ffi::text_surrogates(self.py, &text), "text: not UTF-8").map(Bound::into_any)
+        self.checked(ffi::utf8(self.py, &text), "text: not UTF-8").map(Bound::into_any)
+    }
+    #[inline]
+    fn utf8(&mut self, raw: &'a [u8]) -> Built<'py> {
+        self.checked(ffi::utf8(self.py, raw), "text: not UTF-8").map(Bound::into_any)
+    }
+    fn latin1(&mut self, text: &Object<'py>) -> Built<'py> {
+        match text.cast_exact::<PyString>() {
+            Ok(text) => self.checked(ffi::latin1(text), "text: not latin1").map(Bound::into_any),
+            Err(_) => Err(ErrorKind::Invalid("text: not latin1").into()),
+        }
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Built<'py> {
         let raw = passed(ffi::bytes(self.py, &raw))?;
@@ -423,6 +436,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         if let Ok(text) = value.cast_exact::<PyString>() {
             return text.to_str().map_or(View::Surrogates, View::Text);
         }
+        if let Ok(int) = value.cast_exact::<PyInt>() {
+            return match int.extract() {
+                Ok(small) => View::Int(small),
+                Err(_) => {
+                    View::BigInt(int.call_method0("bit_length").and_then(|bits| bits.extract()).unwrap_or(u64::MAX))
+                }
+            };
+        }
         if value.is_exact_instance_of::<PyDict>() {
             return View::Dict;
         }
@@ -431,14 +452,6 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
         if value.is_exact_instance_of::<PyTuple>() {
             return View::Tuple;
-        }
-        if let Ok(int) = value.cast_exact::<PyInt>() {
-            return match int.extract() {
-                Ok(small) => View::Int(small),
-                Err(_) => {
-                    View::BigInt(int.call_method0("bit_length").and_then(|bits| bits.extract()).unwrap_or(u64::MAX))
-                }
-            };
         }
         if let Ok(bytes) = value.cast_exact::<PyBytes>() {
             return View::Bytes(bytes.as_bytes());
@@ -533,6 +546,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         container.cast_exact::<PySet>().map(|set| set.iter().collect()).unwrap_or_default()
     }
 
+    fn get(&self, dict: &Object<'py>, key: &str) -> Option<Object<'py>> {
+        dict.cast::<PyDict>().ok().and_then(|dict| dict.get_item(key).ok().flatten())
+    }
     fn entries(&self, dict: &Object<'py>) -> Vec<Object<'py>> {
         match dict.cast::<PyDict>() {
             Ok(dict) => dict.iter().flat_map(|(key, value)| [key, value]).collect(),

@@ -14,6 +14,9 @@ macro_rules! types {
             $(pub $field: Py<PyAny>,)*
             /// `plainpickle.exceptions`
             pub exceptions: Py<PyModule>,
+            /// `object.__new__`, and `SafeUUID.unknown`.
+            pub object_new: Py<PyAny>,
+            pub safe_unknown: Py<PyAny>,
             /// The zone keys that this system has, looked up when the first zone is met.
             pub zone_keys: PyOnceLock<Py<PyAny>>,
         }
@@ -24,6 +27,8 @@ macro_rules! types {
                 Ok(Self {
                     $($field: py.import($module)?.getattr($name)?.unbind(),)*
                     exceptions: py.import("plainpickle.exceptions")?.unbind(),
+                    object_new: py.import("builtins")?.getattr("object")?.getattr("__new__")?.unbind(),
+                    safe_unknown: py.import("uuid")?.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
                     zone_keys: PyOnceLock::new(),
                 })
             }

@@ -56,6 +56,7 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         text_coded(raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Id;
         bytes(bytes: Cow<'a, [u8]>) -> Id;
         bytearray(bytes: Cow<'a, [u8]>) -> Id;
+        latin1(text: &NodeId) -> Id;
         set() -> Id;
         dict() -> Id;
         known(value: KnownValue<'_, NodeId>) -> Id;
@@ -100,6 +101,9 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     }
     fn items(&self, container: &NodeId) -> Vec<NodeId> {
         self.values.items(container)
+    }
+    fn get(&self, dict: &NodeId, key: &str) -> Option<NodeId> {
+        self.values.get(dict, key)
     }
     fn entries(&self, dict: &NodeId) -> Vec<NodeId> {
         self.values.entries(dict)

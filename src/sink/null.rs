@@ -14,6 +14,7 @@ type Nothing = Made<(), Infallible>;
 impl<'a> Sink<'a> for NullSink {
     type Value = ();
     type Error = Infallible;
+    const OPAQUE: bool = true;
 
     fn none(&mut self) -> Nothing {
         Ok(())
@@ -92,6 +93,12 @@ impl<'a> Sink<'a> for NullSink {
     }
     fn items(&self, (): &()) -> Vec<()> {
         Vec::new()
+    }
+    fn latin1(&mut self, (): &()) -> Nothing {
+        Ok(())
+    }
+    fn get(&self, (): &(), _: &str) -> Option<()> {
+        None
     }
     fn entries(&self, (): &()) -> Vec<()> {
         Vec::new()

@@ -348,6 +348,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     fn len(&self, container: &NodeId) -> usize {
         match self.node(*container) {
             Node::Tuple(items) | Node::FrozenSet(items) => items.len(),
+            Node::Text(text) => text.len(),
             Node::List(items) | Node::Set(items) | Node::Deque(items, _) => items.len(),
             Node::Dict(_, entries) => entries.len() / 2,
             Node::Decimal(text) => {
@@ -377,6 +378,21 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             Node::List(items) | Node::Set(items) | Node::Deque(items, _) => items.clone(),
             _ => Vec::new(),
         }
+    }
+    fn latin1(&mut self, text: &NodeId) -> Id {
+        match self.node(*text) {
+            Node::Text(text) => match crate::machine::latin1(text) {
+                Some(bytes) => self.push(Node::Bytes(Cow::Owned(bytes))),
+                None => Err(ErrorKind::Invalid("text: not latin1").into()),
+            },
+            _ => Err(ErrorKind::Invalid("text: not latin1").into()),
+        }
+    }
+    fn get(&self, dict: &NodeId, key: &str) -> Option<NodeId> {
+        let Node::Dict(_, entries) = self.node(*dict) else { return None };
+        let found =
+            entries.chunks_exact(2).rev().find(|pair| matches!(self.node(pair[0]), Node::Text(text) if text == key));
+        found.map(|pair| pair[1])
     }
     fn entries(&self, dict: &NodeId) -> Vec<NodeId> {
         match self.node(*dict) {
