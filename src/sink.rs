@@ -209,8 +209,8 @@ pub trait Sink<'a> {
             Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
         }
     }
-    /// The bytes that text stands for, each character one of them; an error if it is no such text.
-    fn latin1(&mut self, text: &Self::Value) -> Made<Self::Value, Self::Error>;
+    /// The bytes that text stands for, each character one of them; none of what is no text.
+    fn latin1(&mut self, text: &Self::Value) -> Made<Option<Self::Value>, Self::Error>;
     /// A Python 2 str under the caller's own encoding.
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Made<Self::Value, Self::Error>;
     fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Made<Self::Value, Self::Error>;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Optional
+from typing import Any
 
 
 class UnpicklingError(pickle.UnpicklingError, ValueError):
@@ -16,7 +16,7 @@ class UnpicklingError(pickle.UnpicklingError, ValueError):
     """
 
     def __init__(
-        self, message: str = "", *, kind: str = "", offset: int = 0, opcode: Optional[str] = None
+        self, message: str = "", *, kind: str = "", offset: int = 0, opcode: str | None = None
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -39,16 +39,8 @@ class ForbiddenGlobal(UnpicklingError):
         name: module and name, escaped, and cut at 128 characters.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        kind: str = "forbidden_global",
-        offset: int = 0,
-        opcode: Optional[str] = None,
-        name: str = "",
-    ) -> None:
-        super().__init__(message, kind=kind, offset=offset, opcode=opcode)
+    def __init__(self, message: str = "", *, name: str = "", **where: Any) -> None:
+        super().__init__(message, **where)
         self.name = name
 
 
@@ -59,16 +51,8 @@ class LimitExceeded(UnpicklingError):
         limit: the field of :class:`plainpickle.Limits`, or ``"memo_index"``.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        kind: str = "limit",
-        offset: int = 0,
-        opcode: Optional[str] = None,
-        limit: str = "",
-    ) -> None:
-        super().__init__(message, kind=kind, offset=offset, opcode=opcode)
+    def __init__(self, message: str = "", *, limit: str = "", **where: Any) -> None:
+        super().__init__(message, **where)
         self.limit = limit
 
 

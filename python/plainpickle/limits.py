@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 _MIB = 1 << 20
 
@@ -28,18 +27,18 @@ class Limits:
         max_output_bytes: bytes of JSON or of a sanitized pickle, besides 16 for each byte of input.
     """
 
-    max_bytes: Optional[int] = 64 * _MIB
-    max_memory: Optional[int] = 64 * _MIB
-    max_work: Optional[int] = 1_000_000
-    max_depth: Optional[int] = 1_000
-    max_key_depth: Optional[int] = 100
-    max_probes: Optional[int] = 16
-    max_int_bits: Optional[int] = 65_536
-    max_int_digits: Optional[int] = 4_300
-    max_decimal_digits: Optional[int] = 4_300
-    max_decimal_exponent: Optional[int] = 100_000
-    max_name_bytes: Optional[int] = 256
-    max_output_bytes: Optional[int] = _MIB
+    max_bytes: int | None = 64 * _MIB
+    max_memory: int | None = 64 * _MIB
+    max_work: int | None = 1_000_000
+    max_depth: int | None = 1_000
+    max_key_depth: int | None = 100
+    max_probes: int | None = 16
+    max_int_bits: int | None = 65_536
+    max_int_digits: int | None = 4_300
+    max_decimal_digits: int | None = 4_300
+    max_decimal_exponent: int | None = 100_000
+    max_name_bytes: int | None = 256
+    max_output_bytes: int | None = _MIB
 
     def __post_init__(self) -> None:
         for name, bound in vars(self).items():

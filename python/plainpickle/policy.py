@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from plainpickle._core import CompiledPolicy, refusal
 from plainpickle.exceptions import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class Policy:
@@ -24,15 +26,15 @@ class Policy:
         self._registered: tuple[tuple[str, Any], ...] = ()
         self._native: tuple[tuple[str, Callable[..., Any]], ...] = ()
         self._stub = False
-        self._compiled_policy: Optional[CompiledPolicy] = None
+        self._compiled_policy: CompiledPolicy | None = None
 
     def as_plain(self, *names: str) -> Policy:
         """Admits classes by full name, as plain data; they are never imported.
 
         An object becomes the dict of its state (slots merged); list, dict, str and int subclasses
         the list, dict, str or int, without their attributes; an Enum member its value; a namedtuple
-        a tuple. Where the bytes can't tell: a set subclass is a list, a namedtuple of one field that
-        field, an exception with attributes their dict.
+        a tuple. Where the bytes can't tell: a set subclass is a list, a namedtuple of one field
+        that field, an exception with attributes their dict.
 
         Raises:
             PolicyError: a wildcard, a prefix, or a name whose module hands over code.
@@ -41,7 +43,7 @@ class Policy:
             _check_name(name)
         return self._with(plain=self._plain.union(names))
 
-    def register(self, name: Any, *, build: Optional[Callable[..., Any]] = None) -> Policy:
+    def register(self, name: Any, *, build: Callable[..., Any] | None = None) -> Policy:
         """Admits a class that the app hands over, and rebuilds its instances as pickle does.
 
         ``register(Cart)`` admits the class under its own name; ``register("old.shop.Cart",

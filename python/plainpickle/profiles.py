@@ -6,11 +6,13 @@ classes where plain gives equivalents, so that templates and views behave as bef
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from plainpickle.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def plain() -> Policy:
@@ -41,7 +43,12 @@ def flask() -> Policy:
     """Profile plain, with Markup, Werkzeug's MultiDict family, and pytz's zones."""
     native: dict[str, Callable[..., Any]] = {}
     modules = ("werkzeug", "werkzeug.datastructures", "werkzeug.datastructures.structures")
-    for name in ("MultiDict", "OrderedMultiDict", "ImmutableMultiDict", "ImmutableOrderedMultiDict"):
+    for name in (
+        "MultiDict",
+        "OrderedMultiDict",
+        "ImmutableMultiDict",
+        "ImmutableOrderedMultiDict",
+    ):
         # Werkzeug 3.1 made the ordered ones private: dicts are ordered, and it warns of their use.
         ordered = _found(modules[2], f"_{name}")
         cls = _found(modules[1], name.replace("Ordered", "") if ordered else name)
@@ -53,7 +60,7 @@ def flask() -> Policy:
     return Policy()._with_native({**native, **_markup(), **_pytz()})
 
 
-def _found(module: str, name: str) -> Optional[Any]:
+def _found(module: str, name: str) -> Any | None:
     """The framework's class, where it is installed."""
     try:
         return getattr(import_module(module), name, None)

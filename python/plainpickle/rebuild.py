@@ -1,4 +1,4 @@
-"""BUILD for the app's own registered classes: what pickle does, for an instance that the app's code made."""
+"""BUILD for registered classes: what pickle does, for an instance that the app's own code made."""
 
 from __future__ import annotations
 

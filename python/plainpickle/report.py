@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from plainpickle import _core
 from plainpickle.exceptions import MalformedPickle, UnpicklingError
-from plainpickle.limits import Limits
-from plainpickle.policy import Policy
+
+if TYPE_CHECKING:
+    from plainpickle.limits import Limits
+    from plainpickle.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Report:
     opcodes: dict[str, int]
     globals: tuple[GlobalUse, ...]
     trailing_bytes: int
-    error: Optional[UnpicklingError]
+    error: UnpicklingError | None
 
     @property
     def verdict(self) -> str:
@@ -77,9 +79,7 @@ class Report:
         }
 
 
-def inspect(
-    data: Any, /, *, policy: Optional[Policy] = None, limits: Optional[Limits] = None
-) -> Report:
+def inspect(data: Any, /, *, policy: Policy | None = None, limits: Limits | None = None) -> Report:
     """Reports what a pickle names, and what loading it would say. Never raises for a bad pickle.
 
     ``data`` is any contiguous bytes-like object. A refused global is recorded, and decoding goes on
@@ -90,10 +90,8 @@ def inspect(
     return Report(size, protocol, opcodes, uses, trailing, error)
 
 
-def sanitize(
-    data: Any, /, *, policy: Optional[Policy] = None, limits: Optional[Limits] = None
-) -> bytes:
-    """Writes what a pickle holds as a pickle that names no global: safe for a stock ``pickle.loads``.
+def sanitize(data: Any, /, *, policy: Policy | None = None, limits: Limits | None = None) -> bytes:
+    """Writes what a pickle holds as one that names no global: safe for a stock ``pickle.loads``.
 
     Only None, bool, int, float, str, bytes, list, tuple and dict are left: a datetime, Decimal or
     UUID becomes its text, a set a list, a timedelta its seconds, other mappings a dict, a

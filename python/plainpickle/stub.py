@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 
 class Stub:
@@ -17,7 +17,7 @@ class Stub:
 
     __slots__ = ("args", "items", "name", "state")
 
-    def __init__(self, name: str, args: Optional[tuple[Any, ...]] = None) -> None:
+    def __init__(self, name: str, args: tuple[Any, ...] | None = None) -> None:
         self.name = name
         self.args = args
         self.state: Any = None

@@ -309,7 +309,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let size = self.sink.len(text);
                 self.budget.work(size / 4)?;
                 self.budget.memory(size)?;
-                self.sink.latin1(text)?
+                self.sink.latin1(text)?.ok_or_else(wrong)?
             }
             (Known::Range, [Slot::Value(start, _), Slot::Value(stop, _), Slot::Value(step, _)]) => {
                 let integers = [start, stop, step]

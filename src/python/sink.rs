@@ -191,10 +191,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn utf8(&mut self, raw: &'a [u8]) -> Built<'py> {
         self.checked(ffi::utf8(self.py, raw), "text: not UTF-8").map(Bound::into_any)
     }
-    fn latin1(&mut self, text: &Object<'py>) -> Built<'py> {
+    fn latin1(&mut self, text: &Object<'py>) -> Made<Option<Object<'py>>, PyErr> {
         match text.cast_exact::<PyString>() {
-            Ok(text) => self.checked(ffi::latin1(text), "text: not latin1").map(Bound::into_any),
-            Err(_) => Err(ErrorKind::Invalid("text: not latin1").into()),
+            Ok(text) => self.checked(ffi::latin1(text), "text: not latin1").map(|bytes| Some(bytes.into_any())),
+            Err(_) => Ok(None),
         }
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Built<'py> {

@@ -56,7 +56,7 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         text_coded(raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Id;
         bytes(bytes: Cow<'a, [u8]>) -> Id;
         bytearray(bytes: Cow<'a, [u8]>) -> Id;
-        latin1(text: &NodeId) -> Id;
+        latin1(text: &NodeId) -> Made<Option<NodeId>, Infallible>;
         set() -> Id;
         dict() -> Id;
         known(value: KnownValue<'_, NodeId>) -> Id;

@@ -94,8 +94,8 @@ impl<'a> Sink<'a> for NullSink {
     fn items(&self, (): &()) -> Vec<()> {
         Vec::new()
     }
-    fn latin1(&mut self, (): &()) -> Nothing {
-        Ok(())
+    fn latin1(&mut self, (): &()) -> Made<Option<()>, Infallible> {
+        Ok(None)
     }
     fn get(&self, (): &(), _: &str) -> Option<()> {
         None

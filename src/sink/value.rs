@@ -379,13 +379,14 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             _ => Vec::new(),
         }
     }
-    fn latin1(&mut self, text: &NodeId) -> Id {
+    fn latin1(&mut self, text: &NodeId) -> Made<Option<NodeId>, Infallible> {
         match self.node(*text) {
             Node::Text(text) => match crate::machine::latin1(text) {
-                Some(bytes) => self.push(Node::Bytes(Cow::Owned(bytes))),
+                Some(bytes) => self.push(Node::Bytes(Cow::Owned(bytes))).map(Some),
                 None => Err(ErrorKind::Invalid("text: not latin1").into()),
             },
-            _ => Err(ErrorKind::Invalid("text: not latin1").into()),
+            Node::Surrogates(_) => Err(ErrorKind::Invalid("text: not latin1").into()),
+            _ => Ok(None),
         }
     }
     fn get(&self, dict: &NodeId, key: &str) -> Option<NodeId> {

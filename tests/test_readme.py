@@ -1,0 +1,80 @@
+"""The README: its Django and Flask sections run as printed, and its lists are complete."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import plainpickle
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+RCE = b"cos\nsystem\n(S'echo vulnerable_to_rce'\ntR."
+
+WITH_DJANGO = """
+import sys
+sys.path.insert(0, {folder!r})
+from django.conf import settings
+settings.configure(SECRET_KEY="not real", SESSION_FILE_PATH={folder!r},
+                   SESSION_SERIALIZER="shop_serializers.SessionSerializer")
+import django
+django.setup()
+from decimal import Decimal
+from django.contrib.sessions.backends.file import SessionStore
+from django.utils.safestring import SafeString, mark_safe
+store = SessionStore()
+store["price"] = Decimal("19.99")
+store["flash"] = mark_safe("<b>ok</b>")
+store.save()
+again = SessionStore(store.session_key)
+assert again["price"] == Decimal("19.99"), again.items()
+assert type(again["flash"]) is SafeString
+"""
+
+
+def block(heading: str) -> str:
+    """The first Python block below a heading of the README."""
+    found = re.search(rf"^### {heading}\n+```python\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_the_django_section_runs_as_printed_in_a_real_session_store(tmp_path: Path) -> None:
+    pytest.importorskip("django")
+    code = block("Django")
+    assert len(code.splitlines()) <= 10
+    (tmp_path / "shop_serializers.py").write_text(code, "utf-8")
+    script = WITH_DJANGO.format(folder=str(tmp_path))
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_the_flask_section_runs_as_printed_in_a_real_session_interface() -> None:
+    sessions = pytest.importorskip("flask_session.sessions")
+    code = block("Flask")
+    assert len(code.splitlines()) <= 10
+    exec(compile(code, "README.md", "exec"), {})
+    loads = sessions.RedisSessionInterface.serializer.loads
+    assert loads(pickle.dumps({"price": Decimal("19.99")})) == {"price": Decimal("19.99")}
+    with pytest.raises(plainpickle.ForbiddenGlobal):
+        loads(RCE)
+
+
+def test_each_divergence_is_in_the_documentation_with_its_reason() -> None:
+    page = (ROOT / "docs" / "divergences.md").read_text("utf-8")
+    rows: list[dict[str, Any]] = json.loads(
+        (ROOT / "tests" / "differential" / "divergences.json").read_text("utf-8")
+    )
+    missing = [
+        row["id"]
+        for row in rows
+        if f"| {row['id']} | {row['side']} | {row['reason']} |" not in page
+    ]
+    assert missing == []
