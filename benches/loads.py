@@ -352,7 +352,8 @@ def measure(workload: Workload, protocol: int, rounds: int) -> Row:
 def build_facts() -> str:
     options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
     pgo, lto = (
-        "yes" if f"--{flag}" in options else "no" for flag in ("enable-optimizations", "with-lto")
+        "yes" if f"--{flag}" in options else "not stated"
+        for flag in ("enable-optimizations", "with-lto")
     )
     return f"CPython {platform.python_version()}, PGO {pgo}, LTO {lto}, {platform.machine()}"
 

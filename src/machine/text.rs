@@ -67,37 +67,35 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
     {
         return Ok(Unescaped::Text(Cow::Borrowed(text)));
     }
-    if !line.contains(&b'\\') {
-        return Ok(Unescaped::Text(Cow::Owned(from_latin1(line))));
-    }
     let mut out = Vec::with_capacity(line.len() + line.len() / 2);
     let mut surrogates = false;
-    let mut rest = line.iter().copied();
-    while let Some(byte) = rest.next() {
-        let next = if byte == b'\\' { rest.next() } else { None };
-        let count = match next {
-            None => {
-                push_code_point(&mut out, byte.into());
-                continue;
-            }
-            Some(b'u') => 4,
-            Some(b'U') => 8,
-            Some(other) => {
-                out.push(b'\\');
-                push_code_point(&mut out, other.into());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (run, escape) = rest.split_at(rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len()));
+        push_latin1(&mut out, run);
+        let count = match escape {
+            [] => break,
+            [_, b'u', ..] => 4,
+            [_, b'U', ..] => 8,
+            // A backslash before anything else stands for itself, and so does what follows it.
+            _ => {
+                let (plain, after) = escape.split_at(escape.len().min(2));
+                push_latin1(&mut out, plain);
+                rest = after;
                 continue;
             }
         };
+        let digits = escape.get(2..2 + count).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
         let mut value = 0u32;
-        for _ in 0..count {
-            let digit = rest.next().and_then(hex).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
-            value = value << 4 | digit;
+        for &digit in digits {
+            value = value << 4 | hex(digit).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
         }
         if value > 0x10_FFFF {
             return Err(ErrorKind::Invalid("UNICODE: an escape out of range").into());
         }
         surrogates |= (0xD800..=0xDFFF).contains(&value);
         push_code_point(&mut out, value);
+        rest = &escape[2 + count..];
     }
     if surrogates {
         return Ok(Unescaped::Surrogates(out));
@@ -108,10 +106,10 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
     }
 }
 
-/// Text whose characters are the bytes.
-fn from_latin1(raw: &[u8]) -> String {
-    let mut out = vec![0; 2 * raw.len()];
-    let mut end = 0;
+/// Appends text whose characters are the bytes.
+fn push_latin1(out: &mut Vec<u8>, raw: &[u8]) {
+    let mut end = out.len();
+    out.resize(end + 2 * raw.len(), 0);
     for &byte in raw {
         // No branch: random bytes would mispredict half of them. The second byte is written over.
         let wide = byte >> 7;
@@ -120,7 +118,6 @@ fn from_latin1(raw: &[u8]) -> String {
         end += 1 + usize::from(wide);
     }
     out.truncate(end);
-    String::from_utf8(out).unwrap_or_default()
 }
 
 fn hex(byte: u8) -> Option<u32> {
