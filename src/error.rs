@@ -18,6 +18,8 @@ pub enum Category {
     Limit,
     /// An opcode that is never carried out.
     Unsupported,
+    /// The system has no more memory; not a fault of the pickle.
+    Memory,
     /// A fault of ours.
     Internal,
 }
@@ -65,6 +67,8 @@ pub enum ErrorKind {
     NoBuffer,
     #[error("a cycle can't be written in this format")]
     Cycle,
+    #[error("out of memory")]
+    OutOfMemory,
     #[error("internal error: {0}; please report it")]
     Internal(Box<str>),
 }
@@ -79,6 +83,7 @@ impl ErrorKind {
             }
             Self::Limit(_) => Category::Limit,
             Self::ExtensionCode | Self::PersistentId | Self::NoBuffer => Category::Unsupported,
+            Self::OutOfMemory => Category::Memory,
             Self::Internal(_) => Category::Internal,
             _ => Category::Malformed,
         }
@@ -107,6 +112,7 @@ impl ErrorKind {
             Self::PersistentId => "persistent_id",
             Self::NoBuffer => "no_buffer",
             Self::Cycle => "cycle",
+            Self::OutOfMemory => "out_of_memory",
             Self::Internal(_) => "internal",
         }
     }
@@ -199,4 +205,13 @@ impl<E> From<ErrorKind> for Failure<E> {
     fn from(kind: ErrorKind) -> Self {
         Self::Pickle(kind.into())
     }
+}
+
+/// Makes room for one more item, or says that there is no memory for it; Rust itself would abort.
+#[inline]
+pub(crate) fn reserve<T>(items: &mut Vec<T>) -> Result<(), Error> {
+    if items.len() == items.capacity() {
+        items.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory)?;
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ mod text;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::error::{ErrorKind, Failure};
+use crate::error::{ErrorKind, Failure, reserve};
 use crate::limits::{self, Budget, Limit, Limits};
 use crate::opcode::op;
 use crate::policy::{self, Policy, Target};
@@ -171,6 +171,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.offset = offset;
             let byte = self.reader.opcode().map_err(|error| error.at(offset, None))?;
             self.sink.opcode(byte);
+            // No opcode leaves more than one item more than it found.
+            reserve(&mut self.stack).map_err(|error| error.at(offset, Some(byte)))?;
             match self.step(byte) {
                 Ok(None) => {}
                 Ok(Some(value)) => return Ok(value),
@@ -226,7 +228,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let value = self.sink.bool(byte == op::NEWTRUE)?;
                 self.push(value)?;
             }
-            op::MARK => self.marks.push(self.stack.len()),
+            op::MARK => {
+                reserve(&mut self.marks)?;
+                self.marks.push(self.stack.len());
+            }
             op::EMPTY_DICT => {
                 self.budget.memory(cost::DICT)?;
                 let value = self.sink.dict()?;
@@ -575,6 +580,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return self.put(self.memoized as u64);
         }
         self.underflow_below(1)?;
+        reserve(&mut self.memo)?;
         self.memo.push(self.stack.last().cloned());
         self.memoized += 1;
         Ok(())
@@ -588,10 +594,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let index = index as usize;
         let slot = self.stack.last().cloned();
         if index == self.memo.len() {
+            reserve(&mut self.memo)?;
             self.memo.push(slot);
             self.memoized += 1;
         } else {
             if index > self.memo.len() {
+                let more = index + 1 - self.memo.len();
+                self.memo.try_reserve(more).map_err(|_| ErrorKind::OutOfMemory)?;
                 self.memo.resize_with(index + 1, || None);
             }
             if self.memo[index].is_none() {
@@ -853,6 +862,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 return Err(ErrorKind::ForbiddenGlobal { name: escaped, hint }.into());
             }
         };
+        reserve(&mut self.globals)?;
         self.globals.push(Global { target, name: escaped });
         Ok(Slot::Global((self.globals.len() - 1) as u32))
     }

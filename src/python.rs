@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyMemoryView};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMemoryView};
 
 use crate::error::{Error, ErrorKind, Failure};
 use crate::json;
@@ -102,6 +102,10 @@ fn inspect<'py>(
     let policy = compiled(module, policy)?;
     let policy = policy.get();
     let limits = read_limits(limits)?;
+    if let Some((size, error)) = oversized(data, &limits)? {
+        let error = errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any();
+        return Ok((PyDict::new(py), PyList::empty(py).into_any(), 0, size, 0, Some(error)));
+    }
     let data = contiguous(data)?;
     let bytes = data.as_bytes();
     let (report, decoded) = py.detach(|| {
@@ -282,15 +286,19 @@ fn read_limits(limits: Option<&Bound<'_, PyAny>>) -> PyResult<Limits> {
 
 /// The bytes of a bytes-like object that is within the limit; anything but `bytes` is copied.
 fn readable<'py>(data: &Bound<'py, PyAny>, limits: &Limits, policy: &CompiledPolicy) -> PyResult<Bound<'py, PyBytes>> {
-    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
-        return Ok(bytes.clone());
+    match oversized(data, limits)? {
+        None => contiguous(data),
+        Some((_, error)) => Err(errors::raised(data.py(), policy, &error)),
     }
-    let view = PyMemoryView::from(data)?;
-    let size: u64 = view.getattr("nbytes")?.extract()?;
-    if let Err(error) = limits::check(size, limits.bytes, Limit::Bytes) {
-        return Err(errors::raised(data.py(), policy, &error.at(0, None)));
+}
+
+/// The size of what has more bytes than the limit allows to be copied, and the error about it.
+fn oversized(data: &Bound<'_, PyAny>, limits: &Limits) -> PyResult<Option<(usize, Error)>> {
+    if data.is_exact_instance_of::<PyBytes>() {
+        return Ok(None);
     }
-    contiguous(data)
+    let size: usize = PyMemoryView::from(data)?.getattr("nbytes")?.extract()?;
+    Ok(limits::check(size as u64, limits.bytes, Limit::Bytes).err().map(|error| (size, error.at(0, None))))
 }
 
 fn contiguous<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {

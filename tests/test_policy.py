@@ -748,3 +748,11 @@ def test_hostile_state_ends_in_a_refusal_or_a_value_of_the_framework(
         assert getattr(value, "_mutable", False) is False
         assert getattr(value, "encoding", "utf-8") == "utf-8"
         assert "__html__" not in getattr(value, "__dict__", {})
+
+
+def test_a_framework_s_own_object_takes_no_state_once_something_holds_it() -> None:
+    """A QueryDict that is in a list already when its BUILD comes."""
+    pytest.importorskip("django")
+    data = b"\x80\x02]q\x00cdjango.http.request\nQueryDict\n)\x81q\x01a0h\x01}U\x05_data}sb."
+    with pytest.raises(plainpickle.MalformedPickle):
+        plainpickle.safe_loads(data, policy=plainpickle.profiles.django())

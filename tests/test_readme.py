@@ -50,7 +50,7 @@ def block(heading: str) -> str:
 def test_the_django_section_runs_as_printed_in_a_real_session_store(tmp_path: Path) -> None:
     pytest.importorskip("django")
     code = block("Django")
-    assert len(code.splitlines()) <= 10
+    assert len([line for line in code.splitlines() if line]) <= 10
     (tmp_path / "shop_serializers.py").write_text(code, "utf-8")
     script = WITH_DJANGO.format(folder=str(tmp_path))
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
@@ -59,7 +59,7 @@ def test_the_django_section_runs_as_printed_in_a_real_session_store(tmp_path: Pa
 def test_the_flask_section_runs_as_printed_in_a_real_session_interface() -> None:
     sessions = pytest.importorskip("flask_session.sessions")
     code = block("Flask")
-    assert len(code.splitlines()) <= 10
+    assert len([line for line in code.splitlines() if line]) <= 10
     exec(compile(code, "README.md", "exec"), {})
     loads = sessions.RedisSessionInterface.serializer.loads
     assert loads(pickle.dumps({"price": Decimal("19.99")})) == {"price": Decimal("19.99")}

@@ -620,3 +620,18 @@ def test_limits_are_frozen_and_off_means_no_bound() -> None:
         Limits().max_bytes = 5  # type: ignore[misc]
     off = Limits(**dict.fromkeys(vars(Limits())))
     assert safe_loads(nested(3000), limits=off)
+
+
+def test_the_bytes_can_give_no_state_to_what_a_resolver_gave() -> None:
+    class Shared:
+        pass
+
+    shared = Shared()
+    with pytest.raises(plainpickle.MalformedPickle):
+        safe_loads(b"Pid\n}X\x01\x00\x00\x00aK\x01sb.", persistent_load=lambda _: shared)
+    assert vars(shared) == {}
+
+
+def test_input_over_the_limit_is_not_even_copied_by_inspect() -> None:
+    report = plainpickle.inspect(bytearray(100), limits=Limits(max_bytes=99))
+    assert (report.verdict, report.size) == ("refused", 100)

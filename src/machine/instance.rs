@@ -1,7 +1,7 @@
 //! What is on the stack and not a value yet: argument tuples that hold a name, zones whose variant
 //! depends on their use, and instances that wait for their state.
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, reserve};
 use crate::globals::Known;
 use crate::limits::{self, Limit};
 use crate::policy::Target;
@@ -55,6 +55,7 @@ pub enum Content {
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn push_pending(&mut self, pending: Pending<S::Value>) -> Step<'a, S, Slot<S::Value>> {
         self.budget.memory(cost::ENTRY)?;
+        reserve(&mut self.pending)?;
         self.pending.push(pending);
         Ok(Slot::Pending((self.pending.len() - 1) as u32))
     }
@@ -286,6 +287,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(());
         };
         let (known, container, made) = (instance.known, instance.container, instance.made.clone());
+        let (settled, native) = (instance.settled, instance.native.is_some());
         match (known, made) {
             // Attributes of an app's own list, dict or set.
             (None, Some(_)) if container => Ok(()),
@@ -296,6 +298,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     return Err(ErrorKind::Misplaced("state for an object that something holds already").into());
                 }
                 self.copy_entries(&state, &made)
+            }
+            // It is the framework's own already, which no state may reach.
+            (Some(_), Some(_)) if settled && native => {
+                Err(ErrorKind::Misplaced("state for an object that something holds already").into())
             }
             (Some(known @ (Known::MultiValueDict | Known::MultiDict)), Some(made)) => {
                 let lists = self.lists_of(known, &state)?;

@@ -1,5 +1,6 @@
 //! Errors of the core as Python exceptions: one conversion, to classes that are written in Python.
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -22,6 +23,7 @@ fn exception<'py>(py: Python<'py>, policy: &CompiledPolicy, error: &Error) -> Py
         Category::Forbidden => "ForbiddenGlobal",
         Category::Limit => "LimitExceeded",
         Category::Unsupported => "UnsupportedOpcode",
+        Category::Memory => return Ok(PyMemoryError::new_err(()).into_value(py).into_bound(py).into_any()),
         Category::Internal => "UnpicklingError",
     };
     let fields = PyDict::new(py);

@@ -618,10 +618,8 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
 
     fn persistent(&mut self, id: &Object<'py>) -> Built<'py> {
         match &self.persistent_load {
-            Some(resolver) => {
-                let made = resolver.call1((id,));
-                self.own(made)
-            }
+            // What the resolver gives is complete: the bytes can't give it a state.
+            Some(resolver) => passed(resolver.call1((id,))),
             None => Err(ErrorKind::PersistentId.into()),
         }
     }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use num_bigint::BigInt;
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, reserve};
 use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Path, Sink, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
@@ -106,7 +106,7 @@ impl<'a> ValueSink<'a> {
 
     fn push(&mut self, node: Node<'a>) -> Id {
         let id = u32::try_from(self.nodes.len()).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
-        self.nodes.try_reserve(1).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
+        reserve(&mut self.nodes)?;
         self.nodes.push(node);
         Ok(NodeId(id))
     }
