@@ -417,7 +417,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                 }
                 self.budget.memory(cost::OBJECT + 2 * size)?;
-                self.budget.work(SLOW / 2 + 20 * parts.len() + size)?;
+                self.budget.work(SLOW + 40 * parts.len() + size)?;
                 self.sink.known(KnownValue::Path(path, &texts))?
             }
             (Known::StructTime, args) => self.struct_time(args)?.ok_or_else(wrong)?,

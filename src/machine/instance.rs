@@ -265,7 +265,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     return Err(ErrorKind::Invalid("SimpleNamespace: its state is no dict").into());
                 }
                 let size = self.sink.len(&state);
-                self.budget.work(size)?;
+                self.budget.work(6 * size)?;
                 self.budget.memory(cost::DICT_ENTRY * size)?;
                 let entries = self.sink.entries(&state);
                 if entries.iter().step_by(2).any(|key| !matches!(self.sink.view(key), View::Text(_))) {

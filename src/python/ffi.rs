@@ -41,12 +41,6 @@ pub fn latin1<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>>
     unsafe { owned(text.py(), ffi::PyUnicode_AsLatin1String(text.as_ptr())) }
 }
 
-/// `int` from two's complement, little-endian.
-pub fn big_int<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyInt>> {
-    // SAFETY: pointer and length are those of one slice, which is only read.
-    unsafe { owned(py, ffi::_PyLong_FromByteArray(bytes.as_ptr(), bytes.len(), 1, 1)) }
-}
-
 /// `object.__setattr__(object, name, value)`, whatever the class makes of it.
 pub fn set_attribute<'py>(object: &Bound<'py, PyAny>, name: &str, value: &Bound<'py, PyAny>) -> PyResult<()> {
     let name = utf8(object.py(), name.as_bytes())?;

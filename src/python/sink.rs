@@ -31,14 +31,6 @@ pub struct PySink<'py, 'p> {
 }
 
 type Object<'py> = Bound<'py, PyAny>;
-
-/// Two's complement, with a byte for the sign.
-fn int_bytes(int: u128) -> [u8; 17] {
-    let mut bytes = [0; 17];
-    bytes[..16].copy_from_slice(&int.to_le_bytes());
-    bytes
-}
-
 type Built<'py> = Made<Object<'py>, PyErr>;
 
 #[cold]
@@ -132,7 +124,7 @@ impl<'py, 'p> PySink<'py, 'p> {
             Some(safe) => types.safe_uuid.bind(self.py).call1((safe,))?,
         };
         // UUID forbids attributes to be set; its own unpickling goes around that in the same way.
-        ffi::set_attribute(&made, "int", ffi::big_int(self.py, &int_bytes(int))?.as_any())?;
+        ffi::set_attribute(&made, "int", int.into_pyobject(self.py)?.as_any())?;
         ffi::set_attribute(&made, "is_safe", &safe)?;
         Ok(made)
     }
@@ -169,7 +161,19 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::int(self.py, value)).map(Bound::into_any)
     }
     fn big_int(&mut self, bytes: &[u8]) -> Built<'py> {
-        passed(ffi::big_int(self.py, bytes)).map(Bound::into_any)
+        // Up to 128 bits by pyo3, which knows each version's own way; the few others by Python.
+        if bytes.len() <= 16 {
+            let fill = if bytes.last().is_some_and(|&byte| byte >= 0x80) { 0xFF } else { 0 };
+            let mut wide = [fill; 16];
+            wide[..bytes.len()].copy_from_slice(bytes);
+            return passed(i128::from_le_bytes(wide).into_pyobject(self.py).map_err(Into::into)).map(Bound::into_any);
+        }
+        passed((|| {
+            let kwargs = ffi::dict(self.py)?;
+            kwargs.set_item("signed", true)?;
+            let raw = ffi::bytes(self.py, bytes)?;
+            self.types().int.bind(self.py).call_method("from_bytes", (raw, "little"), Some(&kwargs))
+        })())
     }
     fn int_text(&mut self, digits: &str) -> Built<'py> {
         // By our own conversion: Python's keeps its own bound on digits.
