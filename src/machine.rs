@@ -8,7 +8,7 @@ mod probes;
 mod text;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{ErrorKind, Failure, reserve};
 use crate::limits::{self, Budget, Limit, Limits};
@@ -93,6 +93,9 @@ mod cost {
     pub const ENTRY: usize = 128;
 }
 
+/// Levels that any container out of the memo is taken to have, so that only deeper ones are recorded.
+const SHALLOW: u16 = 16;
+
 /// What decoding one pickle gave.
 #[derive(Debug)]
 pub struct Decoded<V> {
@@ -130,6 +133,9 @@ pub fn decode<'a, S: Sink<'a>>(
         probes: HashMap::new(),
         chains: HashMap::new(),
         late_growth: 0,
+        shared: HashSet::new(),
+        depths: HashMap::new(),
+        late_depth: 0,
         walk: Vec::new(),
     };
     let value = machine.run()?;
@@ -157,6 +163,12 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     /// Defaultdicts and deques that hold others of their kind, by identity: how many levels.
     chains: HashMap<usize, keys::Chain>,
     late_growth: u16,
+    /// Containers that came out of the memo, by identity: they may be in others already.
+    shared: HashSet<usize>,
+    /// The depths of containers of over `SHALLOW` levels, by identity.
+    depths: HashMap<usize, u16>,
+    /// By how much shared containers grew.
+    late_depth: u16,
     /// Scratch space of the walk over a key.
     walk: Vec<(S::Value, u16)>,
 }
@@ -479,7 +491,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             op::DUP => {
                 self.underflow_below(1)?;
-                self.stack.extend(self.stack.last().cloned());
+                let slot = self.stack.last().cloned();
+                let slot = slot.map(|slot| self.share(slot));
+                self.stack.extend(slot);
             }
             op::PROTO => {
                 let protocol = self.reader.u8()?;
@@ -615,11 +629,42 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn get(&mut self, index: u64) -> Step<'a, S> {
         match usize::try_from(index).ok().and_then(|index| self.memo.get(index)) {
             Some(Some(slot)) => {
-                self.stack.push(slot.clone());
+                let slot = slot.clone();
+                let slot = self.share(slot);
+                self.stack.push(slot);
                 Ok(())
             }
             _ => Err(ErrorKind::NoMemo.into()),
         }
+    }
+
+    /// A slot that is there twice from now on: what was memoized may have grown since.
+    #[inline]
+    fn share(&mut self, slot: Slot<S::Value>) -> Slot<S::Value> {
+        match slot {
+            Slot::Value(value, depth) if depth > 0 && !S::OPAQUE => {
+                let identity = self.sink.identity(&value);
+                self.shared.insert(identity);
+                let known = self.depths.get(&identity).copied().unwrap_or(SHALLOW);
+                Slot::Value(value, depth.max(known))
+            }
+            slot => slot,
+        }
+    }
+
+    /// Notes that a container has grown to `depth` levels. If it is in others already, their own
+    /// counts can't tell: such growth is added up for the whole pickle. Only cycles have it.
+    fn grown(&mut self, container: &S::Value, depth: u16) -> Step<'a, S> {
+        if depth <= SHALLOW || S::OPAQUE {
+            return Ok(());
+        }
+        let identity = self.sink.identity(container);
+        let before = self.depths.insert(identity, depth).unwrap_or(SHALLOW);
+        if depth > before && self.shared.contains(&identity) {
+            self.late_depth = self.late_depth.saturating_add(depth - before);
+            self.budget.depth(self.late_depth)?;
+        }
+        Ok(())
     }
 
     // ---- leaves
@@ -752,14 +797,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match &mut self.stack[start - 1] {
             Slot::Value(value, own) => {
                 *own = depth.max(*own);
-                return Ok(value.clone());
+                let (value, depth) = (value.clone(), *own);
+                self.grown(&value, depth)?;
+                return Ok(value);
             }
             Slot::Pending(pending) => {
                 if let Pending::Instance(instance) = &mut self.pending[*pending as usize]
                     && let Some(made) = &instance.made
                 {
-                    instance.depth = depth.max(instance.depth);
-                    return Ok(made.clone());
+                    let made = made.clone();
+                    self.late_depth = self.late_depth.saturating_add(instance.grow(depth));
+                    self.budget.depth(self.late_depth)?;
+                    return Ok(made);
                 }
             }
             Slot::Global(_) => {}

@@ -44,6 +44,15 @@ pub struct Instance<V> {
     pub depth: u16,
 }
 
+impl<V> Instance<V> {
+    /// Takes content of `depth` levels; by how much it grew after something was given it.
+    pub fn grow(&mut self, depth: u16) -> u16 {
+        let before = self.depth;
+        self.depth = depth.max(before);
+        if self.settled { self.depth - before } else { 0 }
+    }
+}
+
 /// What an opcode adds to an instance.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Content {
@@ -237,13 +246,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let target = match self.stack.last_mut() {
             Some(Slot::Value(value, own)) => {
                 *own = depth.max(*own);
-                value.clone()
+                let (value, depth) = (value.clone(), *own);
+                self.grown(&value, depth)?;
+                value
             }
             Some(Slot::Pending(pending)) => {
                 let pending = *pending as usize;
                 match &mut self.pending[pending] {
                     Pending::Instance(instance) => {
-                        instance.depth = depth.max(instance.depth);
+                        self.late_depth = self.late_depth.saturating_add(instance.grow(depth));
+                        self.budget.depth(self.late_depth)?;
                         return self.build_instance(pending, state);
                     }
                     _ => return Err(ErrorKind::Misplaced("state for a type that has none").into()),

@@ -30,8 +30,9 @@ STACK_BYTES = 192 * 1024
 ADDRESS_SPACE = 1 << 30
 CPU_SECONDS = 30
 TIME_FLOOR, TIME_PER_MB = 0.05, 0.2
-# Other work on the machine slows down this process too, by its caches and its memory.
-TIME_SLACK = 1.5
+# Other work on the machine slows down this process too, by its caches and its memory; most of all
+# where CI runs. What is not linear takes many times as long.
+TIME_SLACK = 4.0 if os.environ.get("CI") else 1.5
 MEMORY_FLOOR, MEMORY_PER_BYTE = 64 << 20, 40
 # Python and the allocator round up: a fork writes pages, an arena is 1 MiB, a list grows ahead.
 MEMORY_SLACK = 8 << 20
@@ -46,7 +47,7 @@ def peak_bytes() -> int:
 
 
 def measure(case: Case, folder: Path) -> None:
-    """Each way in takes time and memory linear in the input, best of three."""
+    """Each way in takes time and memory linear in the input, at its best of up to ten runs."""
     payload = case.payload(large=True)
     allowed = TIME_SLACK * (TIME_FLOOR + TIME_PER_MB * len(payload) / 1e6)
     room = MEMORY_FLOOR + MEMORY_PER_BYTE * len(payload) + MEMORY_SLACK
@@ -54,7 +55,7 @@ def measure(case: Case, folder: Path) -> None:
     over = []
     for name, call in ways_in(case, payload).items():
         best = float("inf")
-        for _ in range(3):
+        for _ in range(10):
             with watching(folder, reads_zone=case.reads_zone):
                 best = min(best, attempt(call).seconds)
             if best <= allowed:

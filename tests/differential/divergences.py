@@ -27,6 +27,7 @@ class Divergence:
     ours: str = ""
     cpython: str = ""
     encoding: str | None = None
+    since: tuple[int, int] = (3, 9)  # the first CPython that differs
 
     def covers(self, found: Disagreement) -> bool:
         return (
