@@ -53,6 +53,8 @@ impl Default for Options<'_> {
 enum Slot<V> {
     /// A value, and how deep containers are nested in it.
     Value(V, u16),
+    /// A value out of the memo that may be in a container already, and how deep it is at least.
+    Shared(V, u16),
     /// An entry of `Machine::globals`.
     Global(u32),
     /// An entry of `Machine::pending`.
@@ -60,10 +62,19 @@ enum Slot<V> {
 }
 
 impl<V> Slot<V> {
+    /// The slot once it is in a container, or is an argument.
+    #[inline(always)]
+    fn unshared(self) -> Self {
+        match self {
+            Self::Shared(value, depth) => Self::Value(value, depth),
+            slot => slot,
+        }
+    }
+
     #[inline(always)]
     fn into_value(self) -> V {
         match self {
-            Self::Value(value, _) => value,
+            Self::Value(value, _) | Self::Shared(value, _) => value,
             // Only called on slots that `Machine::settle_from` has just made values of.
             Self::Global(_) | Self::Pending(_) => unreachable!("a slot was not settled"),
         }
@@ -578,7 +589,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if self.stack.len() <= self.fence() {
             return Err(ErrorKind::StackUnderflow.into());
         }
-        self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
+        match self.stack.pop() {
+            Some(slot) => Ok(slot.unshared()),
+            None => Err(ErrorKind::StackUnderflow.into()),
+        }
     }
 
     #[inline]
@@ -642,11 +656,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline]
     fn share(&mut self, slot: Slot<S::Value>) -> Slot<S::Value> {
         match slot {
-            Slot::Value(value, depth) if depth > 0 && !S::OPAQUE => {
+            Slot::Value(value, depth) | Slot::Shared(value, depth) if depth > 0 && !S::OPAQUE => {
                 let identity = self.sink.identity(&value);
                 self.shared.insert(identity);
                 let known = self.depths.get(&identity).copied().unwrap_or(SHALLOW);
-                Slot::Value(value, depth.max(known))
+                Slot::Shared(value, depth.max(known))
             }
             slot => slot,
         }
@@ -661,7 +675,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let identity = self.sink.identity(container);
         let before = self.depths.insert(identity, depth).unwrap_or(SHALLOW);
         if depth > before && self.shared.contains(&identity) {
-            self.late_depth = self.late_depth.saturating_add(depth - before);
+            return self.grown_late(depth - before);
+        }
+        Ok(())
+    }
+
+    /// Adds up growth that the containers around it can't tell.
+    fn grown_late(&mut self, levels: u16) -> Step<'a, S> {
+        // One level is a container of leaves alone.
+        if levels > 1 {
+            self.late_depth = self.late_depth.saturating_add(levels);
             self.budget.depth(self.late_depth)?;
         }
         Ok(())
@@ -746,7 +769,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let mut symbolic = false;
         for index in start..self.stack.len() {
             match self.stack[index] {
-                Slot::Value(_, inner) => depth = depth.max(inner),
+                Slot::Value(_, inner) | Slot::Shared(_, inner) => depth = depth.max(inner),
                 Slot::Global(_) => symbolic = true,
                 Slot::Pending(pending) => {
                     if self.is_symbolic(pending) {
@@ -758,7 +781,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
         }
         if symbolic {
-            let slots = self.stack.drain(start..).collect();
+            let slots = self.stack.drain(start..).map(Slot::unshared).collect();
             let slot = self.push_pending(Pending::Args { slots, made: None })?;
             self.stack.push(slot);
             return Ok(());
@@ -801,13 +824,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.grown(&value, depth)?;
                 return Ok(value);
             }
+            Slot::Shared(value, own) => {
+                *own = depth.max(*own);
+                let value = value.clone();
+                self.grown_late(depth)?;
+                return Ok(value);
+            }
             Slot::Pending(pending) => {
                 if let Pending::Instance(instance) = &mut self.pending[*pending as usize]
                     && let Some(made) = &instance.made
                 {
                     let made = made.clone();
-                    self.late_depth = self.late_depth.saturating_add(instance.grow(depth));
-                    self.budget.depth(self.late_depth)?;
+                    let levels = instance.grow(depth);
+                    self.grown_late(levels)?;
                     return Ok(made);
                 }
             }

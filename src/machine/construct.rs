@@ -44,7 +44,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let args = self.arguments(args)?;
                 return self.unpickle_zone(&args);
             }
-            Slot::Value(..) | Slot::Pending(_) => {
+            Slot::Value(..) | Slot::Shared(..) | Slot::Pending(_) => {
                 return Err(ErrorKind::Misplaced("only a name can be called").into());
             }
         };

@@ -81,7 +81,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Makes a value of a slot, and tells how deep containers are nested in it.
     pub(super) fn settle(&mut self, slot: Slot<S::Value>) -> Step<'a, S, (S::Value, u16)> {
         let pending = match slot {
-            Slot::Value(value, depth) => return Ok((value, depth)),
+            Slot::Value(value, depth) | Slot::Shared(value, depth) => return Ok((value, depth)),
             Slot::Global(global) => return Ok((self.global_value(global)?, 0)),
             Slot::Pending(pending) => pending as usize,
         };
@@ -250,12 +250,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.grown(&value, depth)?;
                 value
             }
+            Some(Slot::Shared(value, own)) => {
+                *own = depth.max(*own);
+                let value = value.clone();
+                self.grown_late(depth)?;
+                value
+            }
             Some(Slot::Pending(pending)) => {
                 let pending = *pending as usize;
                 match &mut self.pending[pending] {
                     Pending::Instance(instance) => {
-                        self.late_depth = self.late_depth.saturating_add(instance.grow(depth));
-                        self.budget.depth(self.late_depth)?;
+                        let levels = instance.grow(depth);
+                        self.grown_late(levels)?;
                         return self.build_instance(pending, state);
                     }
                     _ => return Err(ErrorKind::Misplaced("state for a type that has none").into()),
