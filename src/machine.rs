@@ -682,11 +682,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Adds up growth that the containers around it can't tell.
     fn grown_late(&mut self, levels: u16) -> Step<'a, S> {
-        // One level is a container of leaves alone.
-        if levels > 1 {
-            self.late_depth = self.late_depth.saturating_add(levels);
-            self.budget.depth(self.late_depth)?;
-        }
+        self.late_depth = self.late_depth.saturating_add(levels);
+        self.budget.depth(self.late_depth)?;
         Ok(())
     }
 
@@ -827,7 +824,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Slot::Shared(value, own) => {
                 *own = depth.max(*own);
                 let value = value.clone();
-                self.grown_late(depth)?;
+                // Of one level is what holds leaves alone.
+                self.grown_late(if depth > 1 { depth } else { 0 })?;
                 return Ok(value);
             }
             Slot::Pending(pending) => {
