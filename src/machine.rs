@@ -2,8 +2,11 @@
 //! decoded, paid for, put to the policy, and only then handed to the sink.
 
 mod construct;
+mod fields;
+mod framework;
 mod instance;
 mod keys;
+mod numpy;
 mod probes;
 mod text;
 
@@ -17,7 +20,6 @@ use crate::policy::{self, Policy, Target};
 use crate::reader::Reader;
 use crate::sink::{How, Made, Sink, View};
 
-pub(crate) use construct::latin1;
 use instance::Pending;
 use probes::Probes;
 

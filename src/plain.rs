@@ -2,7 +2,7 @@
 //! `serde_pickle::Value`, or in a pickle without a single global. Other types become their text.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use num_bigint::BigInt;
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::json;
 use crate::limits::{self, Limit};
 use crate::opcode::op;
-use crate::sink::value::{Node, NodeId, Stub, ValueSink};
+use crate::sink::value::{Node, NodeId, Stub, ValueSink, distinct, entries};
 use crate::sink::{Ip, Path};
 
 /// Containers inside containers: `serde_pickle` drops its values by recursion.
@@ -339,48 +339,4 @@ pub(crate) fn path_text(values: &ValueSink<'_>, kind: Path, parts: &[NodeId]) ->
         }
     }
     path
-}
-
-// ---- containers as Python would have them
-
-#[derive(PartialEq, Eq, Hash)]
-enum Key<'v> {
-    None,
-    Text(&'v [u8]),
-    Bytes(&'v [u8]),
-    Int(i64),
-    Node(u32),
-}
-
-fn key<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Key<'v> {
-    match values.node(id) {
-        Node::None => Key::None,
-        Node::Text(text) => Key::Text(text.as_bytes()),
-        Node::Surrogates(raw) => Key::Text(raw),
-        Node::Bytes(raw) => Key::Bytes(raw),
-        Node::Bool(value) => Key::Int((*value).into()),
-        Node::Int(value) => Key::Int(*value),
-        Node::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Key::Int(*value as i64),
-        _ => Key::Node(id.number()),
-    }
-}
-
-/// Keys and values with the last value of each key, in the order of first insertion.
-pub(crate) fn entries(values: &ValueSink<'_>, held: &[NodeId]) -> Vec<(NodeId, NodeId)> {
-    let mut out: Vec<(NodeId, NodeId)> = Vec::with_capacity(held.len() / 2);
-    let mut seen = HashMap::with_capacity(held.len() / 2);
-    for pair in held.chunks_exact(2) {
-        let next = out.len();
-        match *seen.entry(key(values, pair[0])).or_insert(next) {
-            index if index == next => out.push((pair[0], pair[1])),
-            index => out[index].1 = pair[1],
-        }
-    }
-    out
-}
-
-/// Each member once.
-pub(crate) fn distinct(values: &ValueSink<'_>, members: &[NodeId]) -> Vec<NodeId> {
-    let mut seen = HashSet::with_capacity(members.len());
-    members.iter().copied().filter(|member| seen.insert(key(values, *member))).collect()
 }

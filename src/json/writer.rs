@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{self, Limit};
 use crate::plain;
-use crate::sink::value::{DictKind, Node, NodeId, ValueSink};
+use crate::sink::value::{DictKind, Node, NodeId, ValueSink, distinct, entries as entries_of};
 use crate::sink::{Clock, Day};
 
 /// What is still to be written, topmost last.
@@ -177,8 +177,8 @@ impl<'t> Writer<'t, '_> {
         match node {
             Node::List(items) => self.items(items.clone()),
             Node::Tuple(items) => self.wrapped(r#"{" t":"#, items.to_vec()),
-            Node::Set(items) => self.wrapped(r#"{" set":"#, plain::distinct(self.values, items)),
-            Node::FrozenSet(items) => self.wrapped(r#"{" frozenset":"#, plain::distinct(self.values, items)),
+            Node::Set(items) => self.wrapped(r#"{" set":"#, distinct(self.values, items)),
+            Node::FrozenSet(items) => self.wrapped(r#"{" frozenset":"#, distinct(self.values, items)),
             Node::Deque(items, None) => self.wrapped(r#"{" deque":"#, items.clone()),
             Node::Deque(items, Some(bound)) => {
                 write!(self.out, r#"{{" deque":[{bound},"#).unwrap_or_default();
@@ -186,7 +186,7 @@ impl<'t> Writer<'t, '_> {
                 self.items(items.clone());
             }
             Node::Dict(kind, entries) => {
-                let entries = plain::entries(self.values, entries);
+                let entries = entries_of(self.values, entries);
                 match kind {
                     DictKind::Plain => {
                         if let Some(keys) = self.text_keys(&entries) {

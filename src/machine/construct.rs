@@ -2,24 +2,25 @@
 //! checked. Nothing here can reach code that the bytes chose.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
-use crate::globals::{self, Gettext, Known, Row};
+use crate::globals::{self, Known, Row};
+use crate::latin1;
 use crate::limits::{self, Limit};
 use crate::policy::Target;
-use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Sink, View};
+use crate::sink::{Factory, How, Ip, KnownValue, Sink, View};
 
+use super::fields::{fits, is_array, is_ip, normal_timedelta, split_date, split_datetime, split_time};
 use super::instance::{Instance, Pending};
 use super::{Machine, Slot, Step, cost};
 
 /// Steps for a constructor that is written in Python.
-const SLOW: usize = 400;
+pub(super) const SLOW: usize = 400;
 
 /// An argument list; few have more than four.
-type Args<V> = SmallVec<[Slot<V>; 4]>;
+pub(super) type Args<V> = SmallVec<[Slot<V>; 4]>;
 /// The bytes of a date or time.
 type Raw = SmallVec<[u8; DATETIME_BYTES]>;
 
@@ -161,7 +162,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
     }
 
-    fn push_instance(
+    pub(super) fn push_instance(
         &mut self,
         global: u32,
         known: Option<Known>,
@@ -185,7 +186,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A value that is complete, and may be given a state of no meaning.
-    fn push_made(&mut self, global: u32, known: Known, how: How, made: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+    pub(super) fn push_made(
+        &mut self,
+        global: u32,
+        known: Known,
+        how: How,
+        made: Slot<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
         let (value, depth) = self.settle(made)?;
         let slot = self.push_instance(global, Some(known), None, how, Vec::new(), depth)?;
         if let Slot::Pending(pending) = slot
@@ -489,201 +496,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Slot::Value(value, depth.max(level.into())))
     }
 
-    /// A row that stands for a framework's value.
-    fn framework(
-        &mut self,
-        row: &'static Row,
-        native: Option<u32>,
-        global: u32,
-        how: How,
-        args: Args<S::Value>,
-        wrong: impl Fn() -> ErrorKind,
-    ) -> Step<'a, S, Slot<S::Value>> {
-        match (row.known, args.as_slice()) {
-            (Known::Text, []) => {
-                let text = self.sink.text(Cow::Borrowed(""))?;
-                let made = self.natively(native, text)?;
-                self.push_made(global, row.known, how, made)
-            }
-            (Known::Text, [Slot::Value(text, _)]) => {
-                if !matches!(self.sink.view(text), View::Text(_) | View::Surrogates | View::Bytes(_)) {
-                    return Err(wrong().into());
-                }
-                let made = self.natively(native, text.clone())?;
-                self.push_made(global, row.known, how, made)
-            }
-            (Known::PytzUtc, []) => match native {
-                Some(index) => {
-                    let name = self.sink.text(Cow::Borrowed("UTC"))?;
-                    Ok(Slot::Value(self.sink.native(index, &[name])?, 0))
-                }
-                None => Ok(Slot::Value(self.fixed_zone(0, None)?, 0)),
-            },
-            (Known::EnumValue, [Slot::Value(value, _)]) => match self.sink.view(value) {
-                View::Int(_) | View::Text(_) => Ok(Slot::Value(value.clone(), 0)),
-                _ => Err(wrong().into()),
-            },
-            (Known::Utc, _) => {
-                let utc = self.fixed_zone(0, None)?;
-                self.push_made(global, row.known, how, Slot::Value(utc, 0))
-            }
-            (Known::DateTimeFields, [fields @ .., zone, Slot::Value(_, _)]) if fields.len() == 7 => {
-                let fields = fields.to_vec();
-                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
-            }
-            (Known::DateTimeFields, [fields @ .., zone]) if fields.len() == 7 => {
-                let fields = fields.to_vec();
-                self.date_time_fields(&fields, std::slice::from_ref(&zone.clone()))?.ok_or_else(|| wrong().into())
-            }
-            (Known::TimeFields, [fields @ .., zone]) if fields.len() == 4 => {
-                let clock = self.clock_fields(fields).ok_or_else(wrong)?;
-                let zone = self.zone_argument(std::slice::from_ref(zone))?;
-                Ok(Slot::Value(self.sink.known(KnownValue::Time(clock, zone.as_ref()))?, 0))
-            }
-            (Known::FileZone, [Slot::Global(class), names @ ..]) if self.known_of(*class) == Some(Known::FileZone) => {
-                let name = names
-                    .iter()
-                    .find(|name| matches!(name, Slot::Value(name, _) if matches!(self.sink.view(name), View::Text(_))));
-                let Some(Slot::Value(name, _)) = name else {
-                    return Err(wrong().into());
-                };
-                let args = vec![name.clone()];
-                self.push_instance(global, Some(row.known), native, how, args, 1)
-            }
-            (Known::PytzFixed, [Slot::Value(minutes, _), ..]) => {
-                let minutes = match self.sink.view(minutes) {
-                    View::Int(minutes @ -1439..=1439) => minutes,
-                    _ => return Err(wrong().into()),
-                };
-                match native {
-                    Some(index) => {
-                        let minutes = self.sink.int(minutes)?;
-                        Ok(Slot::Value(self.sink.native(index, &[minutes])?, 0))
-                    }
-                    None => Ok(Slot::Value(self.fixed_zone(minutes * 60_000_000, None)?, 0)),
-                }
-            }
-            (Known::PytzZone, [Slot::Value(name, _), variant @ ..]) => {
-                if !matches!(self.sink.view(name), View::Text(_)) {
-                    return Err(wrong().into());
-                }
-                let (offset, abbreviation) = match variant {
-                    [] => (None, None),
-                    [Slot::Value(offset, _), Slot::Value(dst, _), Slot::Value(abbreviation, _)] => {
-                        match (self.sink.view(offset), self.sink.view(dst), self.sink.view(abbreviation)) {
-                            (View::Int(offset @ -86_399..=86_399), View::Int(-86_399..=86_399), View::Text(_)) => {
-                                (Some(offset), Some(abbreviation.clone()))
-                            }
-                            _ => return Err(wrong().into()),
-                        }
-                    }
-                    _ => return Err(wrong().into()),
-                };
-                if !self.is_zone_key(name) {
-                    return Err(wrong().into());
-                }
-                if let Some(index) = native {
-                    self.budget.work(SLOW)?;
-                    let args: Vec<_> = args.into_iter().map(Slot::into_value).collect();
-                    return Ok(Slot::Value(self.sink.native(index, &args)?, 0));
-                }
-                self.push_pending(Pending::Zone { name: name.clone(), offset, abbreviation, made: None })
-            }
-            (Known::LazyText, [Slot::Global(function), Slot::Value(args, _), Slot::Value(kwargs, _), ..]) => {
-                let Some(Known::Gettext(gettext)) = self.known_of(*function) else {
-                    return Err(wrong().into());
-                };
-                if self.sink.view(kwargs) != View::Dict
-                    || self.sink.view(args) != View::Tuple
-                    || self.sink.len(args) > 4
-                {
-                    return Err(wrong().into());
-                }
-                if self.sink.len(args) == 0 {
-                    let kwargs = kwargs.clone();
-                    return self.lazy_plural(&kwargs)?.ok_or_else(|| wrong().into());
-                }
-                let args = self.sink.items(args);
-                let text = match (gettext, args.as_slice()) {
-                    (Gettext::Plain, [text]) | (Gettext::Context, [_, text]) => text,
-                    (Gettext::Plural, [one, many, number]) | (Gettext::ContextPlural, [_, one, many, number]) => {
-                        if self.sink.view(number) == View::Int(1) { one } else { many }
-                    }
-                    _ => return Err(wrong().into()),
-                };
-                match self.sink.view(text) {
-                    View::Text(_) | View::Surrogates | View::Bytes(_) => Ok(Slot::Value(text.clone(), 0)),
-                    _ => Err(wrong().into()),
-                }
-            }
-            (
-                Known::LazyNumber,
-                [Slot::Global(function), Slot::Global(_), Slot::Value(_, _), Slot::Value(kwargs, _)],
-            ) if matches!(self.known_of(*function), Some(Known::Gettext(_))) => {
-                let kwargs = kwargs.clone();
-                self.lazy_plural(&kwargs)?.ok_or_else(|| wrong().into())
-            }
-            (Known::NumpyScalar, [Slot::Pending(dtype), Slot::Value(raw, _)]) => {
-                let (dtype, raw) = (*dtype as usize, raw.clone());
-                let value = self.numpy_scalar(dtype, &raw)?.ok_or_else(wrong)?;
-                Ok(Slot::Value(value, 0))
-            }
-            (Known::PairsDict | Known::MultiDict, [Slot::Value(pairs, inner)])
-                if self.sink.view(pairs) == View::List =>
-            {
-                let (pairs, depth) = (pairs.clone(), *inner);
-                let lists = self.lists_of_pairs(&pairs)?;
-                self.natively(native, lists).map(|slot| deepen(slot, depth))
-            }
-            (Known::CombinedDict, [Slot::Value(dicts, inner)]) if self.sink.view(dicts) == View::List => {
-                let (dicts, depth) = (dicts.clone(), *inner);
-                if native.is_some() {
-                    return self.natively(native, dicts).map(|slot| deepen(slot, depth));
-                }
-                let lists = self.combined(&dicts)?;
-                self.natively(native, lists).map(|slot| deepen(slot, depth))
-            }
-            (Known::PlainDict | Known::MultiDict | Known::SortedDict, [Slot::Value(dict, inner)])
-                if self.sink.view(dict) == View::Dict =>
-            {
-                Ok(Slot::Value(dict.clone(), *inner))
-            }
-            (Known::PlainList, [Slot::Value(list, inner)]) if self.sink.view(list) == View::List => {
-                Ok(Slot::Value(list.clone(), *inner))
-            }
-            (Known::PlainTuple, [Slot::Value(tuple, inner)]) if self.sink.view(tuple) == View::Tuple => {
-                let made = Slot::Value(tuple.clone(), *inner);
-                self.push_made(global, row.known, how, made)
-            }
-            (
-                Known::Uuid
-                | Known::MultiValueDict
-                | Known::MultiDict
-                | Known::PlainDict
-                | Known::PlainList
-                | Known::PairsDict
-                | Known::SortedDict
-                | Known::MergeDict,
-                [],
-            )
-            | (Known::OffsetZone | Known::LocalZone | Known::FileZone | Known::VariantZone | Known::Discarded, _)
-            | (Known::NamedZone | Known::FixedZone | Known::Money | Known::Currency | Known::NumpyDtype, _) => {
-                let mut values = Vec::with_capacity(args.len());
-                let mut depth = 0;
-                for arg in args {
-                    let (value, inner) = self.settle(arg)?;
-                    depth = depth.max(inner);
-                    values.push(value);
-                }
-                let depth = self.budget.depth(depth.saturating_add(1))?;
-                self.push_instance(global, Some(row.known), native, how, values, depth)
-            }
-            _ => Err(wrong().into()),
-        }
-    }
-
     /// The known type of a global, if it is a row of the table.
-    fn known_of(&self, global: u32) -> Option<Known> {
+    pub(super) fn known_of(&self, global: u32) -> Option<Known> {
         match self.globals[global as usize].target {
             Target::Known(row, _) => Some(row.known),
             _ => None,
@@ -691,7 +505,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A plain value, or the framework's own in its place.
-    fn natively(&mut self, native: Option<u32>, value: S::Value) -> Step<'a, S, Slot<S::Value>> {
+    pub(super) fn natively(&mut self, native: Option<u32>, value: S::Value) -> Step<'a, S, Slot<S::Value>> {
         let value = match native {
             Some(index) => {
                 self.budget.work(SLOW / 4)?;
@@ -787,13 +601,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => {
                 Some(text.as_bytes().into())
             }
-            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1(text).map(Raw::from),
+            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1::encode(text).map(Raw::from),
             _ => None,
         }
     }
 
     /// The zone of a date and time. A pytz variant is its own offset, so that the instant stays.
-    fn zone_argument(&mut self, zone: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
+    pub(super) fn zone_argument(&mut self, zone: &[Slot<S::Value>]) -> Step<'a, S, Option<S::Value>> {
         let zone = match zone {
             [Slot::Pending(pending)] => match &self.pending[*pending as usize] {
                 Pending::Zone { offset: Some(seconds), abbreviation, .. } => {
@@ -904,7 +718,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     (View::Text(text), View::Text("latin-1")) => {
                         self.budget.memory(text.len())?;
                         self.budget.work(text.len() / 4)?;
-                        latin1(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
+                        latin1::encode(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
                     }
                     _ => return Ok(None),
                 }
@@ -936,7 +750,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The two items of each list or tuple in a list, alternating, on top of the stack.
-    fn push_pairs(&mut self, pairs: &S::Value) -> Step<'a, S> {
+    pub(super) fn push_pairs(&mut self, pairs: &S::Value) -> Step<'a, S> {
         let size = self.sink.len(pairs);
         self.budget.work(8 * size + size.min(64).pow(2) / 8)?;
         for pair in self.sink.items(pairs) {
@@ -954,66 +768,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
         self.check_keys(dict, start)?;
         self.sink.insert(dict, self.stack.drain(start..).map(Slot::into_value))
-    }
-
-    /// A dict of lists out of a list of keys and values.
-    fn lists_of_pairs(&mut self, pairs: &S::Value) -> Step<'a, S, S::Value> {
-        let start = self.stack.len();
-        self.push_pairs(pairs)?;
-        self.group(start)
-    }
-
-    /// A dict of lists out of the keys and values from `start` on.
-    fn group(&mut self, start: usize) -> Step<'a, S, S::Value> {
-        let count = self.stack.len() - start;
-        self.budget.memory(cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count)?;
-        let dict = self.sink.dict()?;
-        let mut lists: std::collections::HashMap<String, S::Value> = std::collections::HashMap::new();
-        let items: Vec<_> = self.stack.drain(start..).map(Slot::into_value).collect();
-        for pair in items.chunks_exact(2) {
-            let View::Text(key) = self.sink.view(&pair[0]) else {
-                return Err(ErrorKind::Invalid("multi-value dict: a key is no text").into());
-            };
-            self.budget.work(1 + key.len() / 16)?;
-            let key = key.to_owned();
-            let value = [pair[1].clone()];
-            match lists.get(&key) {
-                Some(list) => self.sink.extend(list, value.into_iter())?,
-                None => {
-                    let list = self.sink.list(value.into_iter())?;
-                    self.sink.insert(&dict, [pair[0].clone(), list.clone()].into_iter())?;
-                    lists.insert(key, list);
-                }
-            }
-        }
-        Ok(dict)
-    }
-
-    /// One dict of lists out of several.
-    fn combined(&mut self, dicts: &S::Value) -> Step<'a, S, S::Value> {
-        let start = self.stack.len();
-        self.budget.work(self.sink.len(dicts))?;
-        for dict in self.sink.items(dicts) {
-            if self.sink.view(&dict) != View::Dict {
-                return Err(ErrorKind::Invalid("CombinedMultiDict: not dicts").into());
-            }
-            self.budget.work(2 * self.sink.len(&dict))?;
-            let entries = self.sink.entries(&dict);
-            for pair in entries.chunks_exact(2) {
-                let values = if self.sink.view(&pair[1]) == View::List {
-                    self.budget.work(self.sink.len(&pair[1]))?;
-                    self.sink.items(&pair[1])
-                } else {
-                    vec![pair[1].clone()]
-                };
-                self.budget.memory(2 * cost::ITEM * values.len())?;
-                for value in values {
-                    self.stack.push(Slot::Value(pair[0].clone(), 0));
-                    self.stack.push(Slot::Value(value, 0));
-                }
-            }
-        }
-        self.group(start)
     }
 
     fn deque(&mut self, args: &[Slot<S::Value>], depth: &mut u16) -> Step<'a, S, Option<S::Value>> {
@@ -1082,370 +836,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => None,
         }
     }
-
-    // ---- instances that had to wait for their state
-
-    pub(super) fn finish_known(
-        &mut self,
-        known: Known,
-        global: u32,
-        args: &[S::Value],
-        state: Option<&S::Value>,
-    ) -> Step<'a, S, S::Value> {
-        let invalid = ErrorKind::Invalid("state or arguments for this type");
-        match known {
-            Known::Uuid => self.uuid(state),
-            Known::MultiValueDict | Known::MultiDict | Known::PairsDict => match state {
-                Some(state) => self.lists_of(known, state),
-                None => self.empty_dict(),
-            },
-            Known::PlainDict | Known::SortedDict => self.empty_dict(),
-            Known::PlainList => {
-                self.budget.memory(cost::LIST)?;
-                self.sink.list(std::iter::empty())
-            }
-            Known::MergeDict => {
-                let Some(state) = state else {
-                    return Err(invalid.into());
-                };
-                let dicts = self.under(state, "dicts")?.ok_or(invalid)?;
-                if !matches!(self.sink.view(&dicts), View::Tuple | View::List) {
-                    return Err(ErrorKind::Invalid("MergeDict: its dicts").into());
-                }
-                self.budget.work(self.sink.len(&dicts))?;
-                let merged = self.empty_dict()?;
-                // The first dict that has a key wins.
-                for dict in self.sink.items(&dicts).iter().rev() {
-                    if self.sink.view(dict) != View::Dict {
-                        return Err(ErrorKind::Invalid("MergeDict: its dicts").into());
-                    }
-                    self.copy_entries(dict, &merged)?;
-                }
-                Ok(merged)
-            }
-            Known::OffsetZone => self.offset_zone(args, state)?.ok_or_else(|| invalid.into()),
-            Known::LocalZone => {
-                let reason = "its offset depends on the machine that wrote it";
-                let refused = ErrorKind::ForbiddenUse { name: self.global_name(global), reason };
-                let offsets = match state {
-                    Some(state) => (
-                        self.under_any(state, &["_std_offset", "STDOFFSET"])?,
-                        self.under_any(state, &["_dst_offset", "DSTOFFSET"])?,
-                    ),
-                    None => (None, None),
-                };
-                let (Some(offset), Some(dst)) = offsets else {
-                    return Err(refused.into());
-                };
-                let (offset, dst) = (self.duration(&offset, 1_000_000)?, self.duration(&dst, 1_000_000)?);
-                if offset == dst { self.fixed_zone(offset, None) } else { Err(refused.into()) }
-            }
-            Known::FileZone => {
-                let name = match args {
-                    [.., name] if matches!(self.sink.view(name), View::Text(_)) => Some(name.clone()),
-                    _ => match state {
-                        Some(state) => self.under(state, "_filename")?,
-                        None => None,
-                    },
-                };
-                let key = match name.as_ref().map(|name| self.sink.view(name)) {
-                    Some(View::Text(path)) => path.rsplit_once("zoneinfo/").map_or(path, |(_, key)| key).to_owned(),
-                    _ => return Err(ErrorKind::Invalid("tzfile: it has no name").into()),
-                };
-                let key = self.sink.text(Cow::Owned(key))?;
-                self.zone_info(&key, true)
-            }
-            Known::Discarded => self.sink.none(),
-            Known::VariantZone => match args {
-                [_, offset, .., name] => {
-                    let offset = self.duration(offset, 1_000_000)?;
-                    self.fixed_zone(offset, Some(name))
-                }
-                _ => Err(invalid.into()),
-            },
-            Known::NamedZone => match args {
-                [name, ..] => self.zone_info(&name.clone(), true),
-                [] => {
-                    let Some(state) = state else {
-                        return Err(invalid.into());
-                    };
-                    let name = self.under_any(state, &["_name", "key"])?.ok_or(invalid)?;
-                    self.zone_info(&name, true)
-                }
-            },
-            Known::FixedZone => {
-                let (offset, name) = match (args, state) {
-                    ([offset, name @ ..], _) => (offset.clone(), name.first().cloned()),
-                    ([], Some(state)) => (self.under(state, "_offset")?.ok_or(invalid)?, self.under(state, "_name")?),
-                    ([], None) => return Err(invalid.into()),
-                };
-                let offset = self.duration(&offset, 1_000_000)?;
-                self.fixed_zone(offset, name.as_ref())
-            }
-            Known::Money => {
-                let (amount, currency) = match (args, state) {
-                    ([amount, currency], _) => (amount.clone(), currency.clone()),
-                    (_, Some(state)) => (
-                        self.under_any(state, &["amount", "_amount"])?.ok_or(invalid)?,
-                        self.under_any(state, &["currency", "_currency"])?
-                            .ok_or(ErrorKind::Invalid("Money: its currency"))?,
-                    ),
-                    _ => return Err(invalid.into()),
-                };
-                let money = self.empty_dict()?;
-                let entries = [
-                    self.sink.text(Cow::Borrowed("amount"))?,
-                    amount,
-                    self.sink.text(Cow::Borrowed("currency"))?,
-                    currency,
-                ];
-                self.budget.memory(cost::DICT_TABLE)?;
-                self.sink.insert(&money, entries.into_iter())?;
-                Ok(money)
-            }
-            Known::Currency => {
-                let code = match (args, state) {
-                    ([code, ..], _) => code.clone(),
-                    (_, Some(state)) => self.under(state, "code")?.ok_or(invalid)?,
-                    _ => return Err(invalid.into()),
-                };
-                match self.sink.view(&code) {
-                    View::Text(_) => Ok(code),
-                    _ => Err(ErrorKind::Invalid("Currency: its code").into()),
-                }
-            }
-            _ => Err(ErrorKind::GlobalAsValue { name: self.global_name(global) }.into()),
-        }
-    }
-
-    fn empty_dict(&mut self) -> Step<'a, S, S::Value> {
-        self.budget.memory(cost::DICT)?;
-        self.sink.dict()
-    }
-
-    /// dateutil's `tzoffset(name, seconds)`, Django's `FixedOffset(minutes, name)`, or their state.
-    fn offset_zone(&mut self, args: &[S::Value], state: Option<&S::Value>) -> Step<'a, S, Option<S::Value>> {
-        let (offset, name) = match (args, state) {
-            ([], Some(state)) => {
-                let offset = self.under_any(state, &["_offset", "_FixedOffset__offset"])?;
-                (offset, self.under_any(state, &["_name", "_FixedOffset__name"])?)
-            }
-            _ => {
-                let is_offset =
-                    |value: &S::Value| matches!(self.sink.view(value), View::Int(_) | View::TimeDelta { .. });
-                match args {
-                    [name, offset, ..] if is_offset(offset) => (Some(offset.clone()), Some(name.clone())),
-                    [minutes, name @ ..] if is_offset(minutes) => {
-                        let offset = self.duration(minutes, 60_000_000)?;
-                        return self.fixed_zone(offset, name.first()).map(Some);
-                    }
-                    _ => (None, None),
-                }
-            }
-        };
-        let Some(offset) = offset else {
-            return Ok(None);
-        };
-        let offset = self.duration(&offset, 1_000_000)?;
-        self.fixed_zone(offset, name.as_ref()).map(Some)
-    }
-
-    /// The text of a plural: its singular for the number one.
-    fn lazy_plural(&mut self, kwargs: &S::Value) -> Step<'a, S, Option<Slot<S::Value>>> {
-        let one = self.under(kwargs, "number")?.is_some_and(|number| self.sink.view(&number) == View::Int(1));
-        let text = self.under(kwargs, if one { "singular" } else { "plural" })?;
-        Ok(text.filter(|text| self.sink.is_text(text)).map(|text| Slot::Value(text, 0)))
-    }
-
-    /// Hour, minute, second and microsecond as integers.
-    fn clock_fields(&self, fields: &[Slot<S::Value>]) -> Option<Clock> {
-        let [hour, minute, second, microsecond] = fields else {
-            return None;
-        };
-        let field = |slot: &Slot<S::Value>, bound: i64| match slot {
-            Slot::Value(value, _) => match self.sink.view(value) {
-                View::Int(value) if (0..=bound).contains(&value) => Some(value),
-                _ => None,
-            },
-            _ => None,
-        };
-        Some(Clock {
-            hour: field(hour, 23)? as u8,
-            minute: field(minute, 59)? as u8,
-            second: field(second, 59)? as u8,
-            microsecond: field(microsecond, 999_999)? as u32,
-            fold: false,
-        })
-    }
-
-    /// A datetime out of seven integers.
-    fn date_time_fields(
-        &mut self,
-        fields: &[Slot<S::Value>],
-        zone: &[Slot<S::Value>],
-    ) -> Step<'a, S, Option<Slot<S::Value>>> {
-        let ints: Vec<i64> = fields
-            .iter()
-            .filter_map(|field| match field {
-                Slot::Value(value, _) => match self.sink.view(value) {
-                    View::Int(value) => Some(value),
-                    _ => None,
-                },
-                _ => None,
-            })
-            .collect();
-        let (Some(clock), &[year @ 1..=9999, month @ 1..=12, day @ 1..=31, ..]) =
-            (self.clock_fields(fields.get(3..).unwrap_or_default()), ints.as_slice())
-        else {
-            return Ok(None);
-        };
-        let year = (year as u16).to_be_bytes();
-        let day = split_date(&[year[0], year[1], month as u8, day as u8])?;
-        let zone = self.zone_argument(zone)?;
-        Ok(Some(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0)))
-    }
-
-    /// The unit out of `({}, (unit, 1, 1, 1))`, the metadata of a numpy datetime.
-    fn numpy_unit(&self, metadata: &S::Value) -> Option<String> {
-        let inner = (self.sink.view(metadata) == View::Tuple).then(|| self.sink.item(metadata, 1))??;
-        let inner: Vec<_> = (self.sink.view(&inner) == View::Tuple).then(|| self.sink.items(&inner))?;
-        let ones = inner.get(1..)?.iter().all(|count| self.sink.view(count) == View::Int(1));
-        match self.sink.view(inner.first()?) {
-            View::Text(unit) if ones => Some(unit.to_owned()),
-            View::Bytes(unit) if ones => std::str::from_utf8(unit).ok().map(str::to_owned),
-            _ => None,
-        }
-    }
-
-    /// A numpy datetime64 or timedelta64, as numpy's own `item()` gives it.
-    fn numpy_time(&mut self, instant: bool, count: i64, unit: &str) -> Step<'a, S, Option<S::Value>> {
-        let factor: i64 = match unit {
-            _ if count == i64::MIN => return self.sink.none().map(Some),
-            "ns" | "ps" | "fs" | "as" => return self.sink.int(count).map(Some),
-            "us" => 1,
-            "ms" => 1_000,
-            "s" => 1_000_000,
-            "m" => 60_000_000,
-            "h" => 3_600_000_000,
-            "D" => 86_400_000_000,
-            _ => return Ok(None),
-        };
-        let Some(microseconds) = count.checked_mul(factor) else {
-            return Ok(None);
-        };
-        if !instant {
-            let (days, seconds, microseconds) = normal_timedelta(0, 0, microseconds)?;
-            return self.sink.known(KnownValue::TimeDelta { days, seconds, microseconds }).map(Some);
-        }
-        let (Some(day), rest) =
-            (civil(microseconds.div_euclid(86_400_000_000)), microseconds.rem_euclid(86_400_000_000))
-        else {
-            return Ok(None);
-        };
-        if unit == "D" {
-            return self.sink.known(KnownValue::Date(day)).map(Some);
-        }
-        let seconds = rest / 1_000_000;
-        let clock = Clock {
-            hour: (seconds / 3_600) as u8,
-            minute: (seconds / 60 % 60) as u8,
-            second: (seconds % 60) as u8,
-            microsecond: (rest % 1_000_000) as u32,
-            fold: false,
-        };
-        self.sink.known(KnownValue::DateTime(day, clock, None)).map(Some)
-    }
-
-    /// A numpy scalar as a Python scalar.
-    fn numpy_scalar(&mut self, dtype: usize, raw: &S::Value) -> Step<'a, S, Option<S::Value>> {
-        let Pending::Instance(dtype) = &self.pending[dtype] else {
-            return Ok(None);
-        };
-        if dtype.known != Some(Known::NumpyDtype) {
-            return Ok(None);
-        }
-        let Some(View::Text(code)) = dtype.args.first().map(|code| self.sink.view(code)) else {
-            return Ok(None);
-        };
-        let mut chars = code.chars();
-        let (Some(kind), Ok(size)) = (chars.next(), chars.as_str().parse::<usize>()) else {
-            return Ok(None);
-        };
-        let state = dtype.state.as_ref().filter(|state| self.sink.view(state) == View::Tuple);
-        let state = state.map(|state| self.sink.items(state)).unwrap_or_default();
-        let big_endian = state.get(1).is_some_and(|order| self.sink.view(order) == View::Text(">"));
-        let unit = state.get(8).and_then(|metadata| self.numpy_unit(metadata));
-        let mut bytes = match self.sink.view(raw) {
-            View::Bytes(bytes) => bytes.to_vec(),
-            View::Text(text) if text.len() == size || kind == 'S' => text.as_bytes().to_vec(),
-            View::Text(text) => match latin1(text) {
-                Some(bytes) => bytes,
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        let wanted = if kind == 'U' { size.saturating_mul(4) } else { size };
-        if bytes.len() != wanted {
-            return Ok(None);
-        }
-        self.budget.memory(wanted)?;
-        self.budget.work(4 + wanted / 4)?;
-        if big_endian && matches!(kind, 'i' | 'u' | 'f') {
-            bytes.reverse();
-        }
-        let value = match (kind, bytes.as_slice()) {
-            ('M' | 'm', &[a, b, c, d, e, f, g, h]) if !big_endian => {
-                let count = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
-                return self.numpy_time(kind == 'M', count, unit.unwrap_or_default().as_str());
-            }
-            ('b', &[byte @ 0..=1]) => self.sink.bool(byte == 1)?,
-            ('i' | 'u', bytes) if matches!(size, 1 | 2 | 4 | 8) => {
-                let fill = if kind == 'i' && bytes[size - 1] >= 0x80 { 0xFF } else { 0 };
-                let mut wide = [fill; 9];
-                wide[..size].copy_from_slice(bytes);
-                match (
-                    i64::from_le_bytes([wide[0], wide[1], wide[2], wide[3], wide[4], wide[5], wide[6], wide[7]]),
-                    kind,
-                ) {
-                    (value, 'u') if value < 0 => self.sink.big_int(&wide)?,
-                    (value, _) => self.sink.int(value)?,
-                }
-            }
-            ('f', &[a, b, c, d]) => self.sink.float(f32::from_le_bytes([a, b, c, d]).into())?,
-            ('f', &[a, b, c, d, e, f, g, h]) => self.sink.float(f64::from_le_bytes([a, b, c, d, e, f, g, h]))?,
-            ('c', &[a, b, c, d, e, f, g, h]) if !big_endian => {
-                let (real, imaginary) = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
-                self.sink.known(KnownValue::Complex(real.into(), imaginary.into()))?
-            }
-            ('c', bytes) if !big_endian && size == 16 => {
-                let half = |start: usize| bytes[start..].first_chunk().map(|half| f64::from_le_bytes(*half));
-                match (half(0), half(8)) {
-                    (Some(real), Some(imaginary)) => self.sink.known(KnownValue::Complex(real, imaginary))?,
-                    _ => return Ok(None),
-                }
-            }
-            ('S', bytes) => {
-                let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-                let bytes = bytes[..end].to_vec();
-                self.sink.bytes(Cow::Owned(bytes))?
-            }
-            ('U', bytes) => {
-                let mut text = String::new();
-                for unit in bytes.chunks_exact(4) {
-                    let unit = [unit[0], unit[1], unit[2], unit[3]];
-                    let unit = if big_endian { u32::from_be_bytes(unit) } else { u32::from_le_bytes(unit) };
-                    match char::from_u32(unit) {
-                        Some(character) => text.push(character),
-                        None => return Ok(None),
-                    }
-                }
-                text.truncate(text.trim_end_matches('\0').len());
-                self.sink.text(Cow::Owned(text))?
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(value))
-    }
 }
 
 #[cold]
@@ -1453,197 +843,9 @@ fn wrong(row: &Row) -> ErrorKind {
     ErrorKind::ForbiddenUse { name: format!("{}.{}", row.module, row.name).into(), reason: "not with these arguments" }
 }
 
-fn deepen<V>(slot: Slot<V>, depth: u16) -> Slot<V> {
+pub(super) fn deepen<V>(slot: Slot<V>, depth: u16) -> Slot<V> {
     match slot {
         Slot::Value(value, own) => Slot::Value(value, own.max(depth)),
         slot => slot,
-    }
-}
-
-/// The width in bytes of an array's items, whether they have a sign, and whether they are floats.
-fn item_kind(code: char) -> Option<(u32, bool, bool)> {
-    Some(match code {
-        'b' => (1, true, false),
-        'B' => (1, false, false),
-        'h' => (2, true, false),
-        'H' => (2, false, false),
-        'i' => (4, true, false),
-        'I' => (4, false, false),
-        'l' => (size_of::<std::ffi::c_long>() as u32, true, false),
-        'L' => (size_of::<std::ffi::c_long>() as u32, false, false),
-        'q' => (8, true, false),
-        'Q' => (8, false, false),
-        'f' => (4, true, true),
-        'd' => (8, true, true),
-        _ => return None,
-    })
-}
-
-/// Whether an array of this type code can hold a value.
-fn fits(code: char, view: View<'_>) -> bool {
-    match (item_kind(code), view) {
-        (None, View::Text(text)) => text.chars().count() == 1,
-        (Some((_, _, true)), View::Float(_) | View::Int(_)) => true,
-        (Some((width, true, false)), View::Int(value)) => value >> (8 * width - 1) == value >> 63,
-        (Some((width, false, false)), View::Int(value)) => value >= 0 && (width == 8 || value >> (8 * width) == 0),
-        (Some((8, false, false)), View::BigInt(bits)) => bits <= 64,
-        _ => false,
-    }
-}
-
-/// Whether bytes of this machine format fill an array of this type code.
-fn is_array(code: char, format: u8, bytes: &[u8]) -> bool {
-    // The order of `array`'s own machine format codes: two signs or two byte orders of each.
-    let (width, signed, float) = match format {
-        0 | 1 => (1, format == 1, false),
-        2 | 3 => (2, false, false),
-        4 | 5 => (2, true, false),
-        6 | 7 => (4, false, false),
-        8 | 9 => (4, true, false),
-        10 | 11 => (8, false, false),
-        12 | 13 => (8, true, false),
-        14 | 15 => (4, true, true),
-        16 | 17 => (8, true, true),
-        18 | 19 => {
-            let units = bytes.chunks_exact(2).map(|unit| match format {
-                18 => u16::from_le_bytes([unit[0], unit[1]]),
-                _ => u16::from_be_bytes([unit[0], unit[1]]),
-            });
-            return item_kind(code).is_none()
-                && bytes.len().is_multiple_of(2)
-                && char::decode_utf16(units).all(|unit| unit.is_ok());
-        }
-        _ => {
-            let valid = bytes.chunks_exact(4).all(|unit| match format {
-                20 => u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) <= 0x10_FFFF,
-                _ => u32::from_be_bytes([unit[0], unit[1], unit[2], unit[3]]) <= 0x10_FFFF,
-            });
-            return item_kind(code).is_none() && bytes.len().is_multiple_of(4) && valid;
-        }
-    };
-    let fits = item_kind(code).is_some_and(|(held, sign, floats)| width <= held && sign == signed && floats == float);
-    fits && bytes.len().is_multiple_of(width as usize)
-}
-
-/// Whether text is an address, with the length of its prefix for a network or an interface.
-fn is_ip(ip: Ip, text: &str) -> bool {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (text, None),
-    };
-    let (bits, int) = match ip {
-        Ip::V4Address | Ip::V4Network | Ip::V4Interface => match address.parse::<Ipv4Addr>() {
-            Ok(address) => (32, u128::from(u32::from(address)) << 96),
-            Err(_) => return false,
-        },
-        Ip::V6Address | Ip::V6Network | Ip::V6Interface => {
-            let (address, scope) = address.split_once('%').unwrap_or((address, "scope"));
-            match address.parse::<Ipv6Addr>() {
-                Ok(address) if !scope.is_empty() && scope.len() <= 64 && !scope.contains('%') => {
-                    (128, u128::from(address))
-                }
-                _ => return false,
-            }
-        }
-    };
-    let prefix = match prefix.map(str::parse) {
-        None => bits,
-        Some(Ok(prefix)) if prefix <= bits => prefix,
-        Some(_) => return false,
-    };
-    match ip {
-        Ip::V4Address | Ip::V6Address => !text.contains('/'),
-        Ip::V4Interface | Ip::V6Interface => true,
-        // No bit of the host may be set.
-        Ip::V4Network | Ip::V6Network => int.checked_shl(prefix).unwrap_or(0) == 0,
-    }
-}
-
-/// The bytes that text stands for, if each character is one.
-pub fn latin1(text: &str) -> Option<Vec<u8>> {
-    let raw = text.as_bytes();
-    // Characters up to U+00FF take one byte of UTF-8, or two of which the first is below 0xC4.
-    if raw.iter().any(|&byte| byte >= 0xC4) {
-        return None;
-    }
-    let mut out = vec![0; raw.len()];
-    let (mut end, mut previous) = (0, 0u8);
-    for &byte in raw {
-        // No branch: random bytes would mispredict half of them. A first byte is written over.
-        let rest = u8::from(byte & 0xC0 == 0x80);
-        out[end] = (byte & !(rest * 0xC0)) | (rest * (previous << 6));
-        end += usize::from(byte < 0xC0);
-        previous = byte;
-    }
-    out.truncate(end);
-    Some(out)
-}
-
-fn split_date(raw: &[u8]) -> Result<Day, ErrorKind> {
-    let invalid = ErrorKind::Invalid("date: its bytes");
-    let &[high, low, month, day] = raw else {
-        return Err(invalid);
-    };
-    let year = u16::from(high) << 8 | u16::from(low);
-    let days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    };
-    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=days).contains(&day) {
-        return Err(invalid);
-    }
-    Ok(Day { year, month, day })
-}
-
-/// The date that is so many days after 1970-01-01, if Python has it.
-fn civil(days: i64) -> Option<Day> {
-    // Years are counted from March here, so that a leap day is the last of its year.
-    let days = days.checked_add(719_468)?;
-    let (era, rest) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (rest - rest / 1_460 + rest / 36_524 - rest / 146_096) / 365;
-    let day_of_year = rest - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + i64::from(month <= 2);
-    let year = u16::try_from(year).ok().filter(|year| (1..=9999).contains(year))?;
-    Some(Day { year, month: month as u8, day: day as u8 })
-}
-
-fn split_time(raw: &[u8]) -> Result<Clock, ErrorKind> {
-    let invalid = ErrorKind::Invalid("time: its bytes");
-    let &[first, minute, second, high, middle, low] = raw else {
-        return Err(invalid);
-    };
-    let (hour, fold) = (first & 0x7F, first >= 0x80);
-    let microsecond = u32::from_be_bytes([0, high, middle, low]);
-    if hour > 23 || minute > 59 || second > 59 || microsecond > 999_999 {
-        return Err(invalid);
-    }
-    Ok(Clock { hour, minute, second, microsecond, fold })
-}
-
-fn split_datetime(raw: &[u8]) -> Result<(Day, Clock), ErrorKind> {
-    let &[a, b, month, day, hour, ref rest @ ..] = raw else {
-        return Err(ErrorKind::Invalid("datetime: its bytes"));
-    };
-    // The fold is the high bit of the month here, and of the hour in a time.
-    if hour >= 0x80 || rest.len() != 5 {
-        return Err(ErrorKind::Invalid("datetime: its bytes"));
-    }
-    let date = split_date(&[a, b, month & 0x7F, day])?;
-    let clock = split_time(&[hour | (month & 0x80), rest[0], rest[1], rest[2], rest[3], rest[4]])?;
-    Ok((date, clock))
-}
-
-/// Days, seconds and microseconds as Python keeps them.
-fn normal_timedelta(days: i64, seconds: i64, microseconds: i64) -> Result<(i32, i32, i32), ErrorKind> {
-    let total = i128::from(days) * 86_400_000_000 + i128::from(seconds) * 1_000_000 + i128::from(microseconds);
-    let rest = total.rem_euclid(86_400_000_000) as i64;
-    match i32::try_from(total.div_euclid(86_400_000_000)) {
-        Ok(days) if days.abs() <= 999_999_999 => Ok((days, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32)),
-        _ => Err(ErrorKind::Invalid("timedelta: out of range")),
     }
 }

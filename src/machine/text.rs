@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind};
+use crate::latin1;
 
 /// Text out of raw-unicode-escape.
 pub enum Unescaped<'a> {
@@ -72,7 +73,7 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
     let mut rest = line;
     while !rest.is_empty() {
         let (run, escape) = rest.split_at(rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len()));
-        push_latin1(&mut out, run);
+        latin1::decode(&mut out, run);
         let count = match escape {
             [] => break,
             [_, b'u', ..] => 4,
@@ -80,7 +81,7 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
             // A backslash before anything else stands for itself, and so does what follows it.
             _ => {
                 let (plain, after) = escape.split_at(escape.len().min(2));
-                push_latin1(&mut out, plain);
+                latin1::decode(&mut out, plain);
                 rest = after;
                 continue;
             }
@@ -104,20 +105,6 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
         Ok(text) => Ok(Unescaped::Text(Cow::Owned(text))),
         Err(error) => Ok(Unescaped::Surrogates(error.into_bytes())),
     }
-}
-
-/// Appends text whose characters are the bytes.
-fn push_latin1(out: &mut Vec<u8>, raw: &[u8]) {
-    let mut end = out.len();
-    out.resize(end + 2 * raw.len(), 0);
-    for &byte in raw {
-        // No branch: random bytes would mispredict half of them. The second byte is written over.
-        let wide = byte >> 7;
-        out[end] = (byte * (1 - wide)) | ((0xC0 | (byte >> 6)) * wide);
-        out[end + 1] = 0x80 | (byte & 0x3F);
-        end += 1 + usize::from(wide);
-    }
-    out.truncate(end);
 }
 
 fn hex(byte: u8) -> Option<u32> {

@@ -2,6 +2,7 @@
 //! `serde_pickle::Value`. Nodes refer to each other by number, so that nothing is dropped by recursion.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use num_bigint::BigInt;
@@ -233,7 +234,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         let items: Vec<_> = items.collect();
-        let members = crate::plain::distinct(self, &items);
+        let members = distinct(self, &items);
         self.push(Node::FrozenSet(members.into()))
     }
     fn set(&mut self) -> Id {
@@ -381,7 +382,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     fn latin1(&mut self, text: &NodeId) -> Made<Option<NodeId>, Infallible> {
         match self.node(*text) {
-            Node::Text(text) => match crate::machine::latin1(text) {
+            Node::Text(text) => match crate::latin1::encode(text) {
                 Some(bytes) => self.push(Node::Bytes(Cow::Owned(bytes))).map(Some),
                 None => Err(ErrorKind::Invalid("text: not latin1").into()),
             },
@@ -464,4 +465,46 @@ fn is_wtf8(mut raw: &[u8]) -> bool {
             }
         }
     }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'v> {
+    None,
+    Text(&'v [u8]),
+    Bytes(&'v [u8]),
+    Int(i64),
+    Node(u32),
+}
+
+fn key<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Key<'v> {
+    match values.node(id) {
+        Node::None => Key::None,
+        Node::Text(text) => Key::Text(text.as_bytes()),
+        Node::Surrogates(raw) => Key::Text(raw),
+        Node::Bytes(raw) => Key::Bytes(raw),
+        Node::Bool(value) => Key::Int((*value).into()),
+        Node::Int(value) => Key::Int(*value),
+        Node::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Key::Int(*value as i64),
+        _ => Key::Node(id.number()),
+    }
+}
+
+/// Keys and values with the last value of each key, in the order of first insertion.
+pub(crate) fn entries(values: &ValueSink<'_>, held: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+    let mut out: Vec<(NodeId, NodeId)> = Vec::with_capacity(held.len() / 2);
+    let mut seen = HashMap::with_capacity(held.len() / 2);
+    for pair in held.chunks_exact(2) {
+        let next = out.len();
+        match *seen.entry(key(values, pair[0])).or_insert(next) {
+            index if index == next => out.push((pair[0], pair[1])),
+            index => out[index].1 = pair[1],
+        }
+    }
+    out
+}
+
+/// Each member once.
+pub(crate) fn distinct(values: &ValueSink<'_>, members: &[NodeId]) -> Vec<NodeId> {
+    let mut seen = HashSet::with_capacity(members.len());
+    members.iter().copied().filter(|member| seen.insert(key(values, *member))).collect()
 }
