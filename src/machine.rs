@@ -12,6 +12,7 @@ mod text;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::error::{ErrorKind, Failure, reserve};
 use crate::limits::{self, Budget, Limit, Limits};
@@ -106,8 +107,29 @@ mod cost {
     pub const ENTRY: usize = 128;
 }
 
-/// Levels that any container out of the memo is taken to have, so that only deeper ones are recorded.
-const SHALLOW: u16 = 16;
+/// The depth of a container of leaves alone, which is not recorded.
+const SHALLOW: u16 = 1;
+
+/// Hashes identities: addresses or node numbers, which nobody can choose.
+#[derive(Default)]
+struct ByIdentity(u64);
+
+impl Hasher for ByIdentity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_usize(byte.into());
+        }
+    }
+    fn write_usize(&mut self, identity: usize) {
+        let mixed = (self.0 ^ identity as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+type Identities = BuildHasherDefault<ByIdentity>;
 
 /// What decoding one pickle gave.
 #[derive(Debug)]
@@ -146,8 +168,9 @@ pub fn decode<'a, S: Sink<'a>>(
         probes: HashMap::new(),
         chains: HashMap::new(),
         late_growth: 0,
-        shared: HashSet::new(),
-        depths: HashMap::new(),
+        fetched: Vec::new(),
+        shared: HashSet::default(),
+        depths: HashMap::default(),
         late_depth: 0,
         walk: Vec::new(),
     };
@@ -176,10 +199,12 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     /// Defaultdicts and deques that hold others of their kind, by identity: how many levels.
     chains: HashMap<usize, keys::Chain>,
     late_growth: u16,
-    /// Containers that came out of the memo, by identity: they may be in others already.
-    shared: HashSet<usize>,
-    /// The depths of containers of over `SHALLOW` levels, by identity.
-    depths: HashMap<usize, u16>,
+    /// Containers that came out of the memo, by identity: they may be in others already. A log, which
+    /// becomes a set when something deep grows.
+    fetched: Vec<usize>,
+    shared: HashSet<usize, Identities>,
+    /// The depths of containers of more than one level, by identity.
+    depths: HashMap<usize, u16, Identities>,
     /// By how much shared containers grew.
     late_depth: u16,
     /// Scratch space of the walk over a key.
@@ -505,7 +530,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::DUP => {
                 self.underflow_below(1)?;
                 let slot = self.stack.last().cloned();
-                let slot = slot.map(|slot| self.share(slot));
+                let slot = slot.map(|slot| self.share(slot)).transpose()?;
                 self.stack.extend(slot);
             }
             op::PROTO => {
@@ -646,7 +671,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match usize::try_from(index).ok().and_then(|index| self.memo.get(index)) {
             Some(Some(slot)) => {
                 let slot = slot.clone();
-                let slot = self.share(slot);
+                let slot = self.share(slot)?;
                 self.stack.push(slot);
                 Ok(())
             }
@@ -656,16 +681,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// A slot that is there twice from now on: what was memoized may have grown since.
     #[inline]
-    fn share(&mut self, slot: Slot<S::Value>) -> Slot<S::Value> {
-        match slot {
+    fn share(&mut self, slot: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+        Ok(match slot {
             Slot::Value(value, depth) | Slot::Shared(value, depth) if depth > 0 && !S::OPAQUE => {
                 let identity = self.sink.identity(&value);
-                self.shared.insert(identity);
-                let known = self.depths.get(&identity).copied().unwrap_or(SHALLOW);
+                reserve(&mut self.fetched)?;
+                self.fetched.push(identity);
+                let known = match self.depths.is_empty() {
+                    true => SHALLOW,
+                    false => self.depths.get(&identity).copied().unwrap_or(SHALLOW),
+                };
                 Slot::Shared(value, depth.max(known))
             }
             slot => slot,
-        }
+        })
     }
 
     /// Notes that a container has grown to `depth` levels. If it is in others already, their own
@@ -676,6 +705,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let identity = self.sink.identity(container);
         let before = self.depths.insert(identity, depth).unwrap_or(SHALLOW);
+        self.shared.extend(self.fetched.drain(..));
         if depth > before && self.shared.contains(&identity) {
             return self.grown_late(depth - before);
         }
@@ -795,10 +825,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn settle_from(&mut self, start: usize) -> Step<'a, S, u16> {
         let mut depth = 0;
         for index in start..self.stack.len() {
-            depth = depth.max(match self.stack[index] {
+            let inner = match self.stack[index] {
                 Slot::Value(_, inner) => inner,
+                Slot::Shared(_, inner) => {
+                    let slot = std::mem::replace(&mut self.stack[index], Slot::Global(0));
+                    self.stack[index] = slot.unshared();
+                    inner
+                }
                 _ => self.settle_at(index)?,
-            });
+            };
+            depth = depth.max(inner);
         }
         Ok(depth)
     }
