@@ -67,6 +67,12 @@ pub enum ErrorKind {
     NoBuffer,
     #[error("a cycle can't be written in this format")]
     Cycle,
+    #[error("an object that looks like a tag, and is none of this format's")]
+    UnknownTag,
+    #[error("invalid JSON: {0}")]
+    Json(&'static str),
+    #[error("JSON was truncated")]
+    EndOfJson,
     #[error("out of memory")]
     OutOfMemory,
     #[error("internal error: {0}; please report it")]
@@ -86,6 +92,26 @@ impl ErrorKind {
             Self::OutOfMemory => Category::Memory,
             Self::Internal(_) => Category::Internal,
             _ => Category::Malformed,
+        }
+    }
+
+    /// Whether it is about one value, so that the rest of the pickle may still be read.
+    pub fn is_about_one_value(&self) -> bool {
+        match self {
+            Self::ForbiddenGlobal { .. }
+            | Self::ForbiddenUse { .. }
+            | Self::GlobalAsValue { .. }
+            | Self::ExtensionCode
+            | Self::PersistentId
+            | Self::NoBuffer
+            | Self::UnknownTag
+            | Self::Invalid(_)
+            | Self::Misplaced(_) => true,
+            Self::Limit(limit) => matches!(
+                limit,
+                Limit::IntBits | Limit::IntDigits | Limit::DecimalDigits | Limit::DecimalExponent | Limit::NameBytes
+            ),
+            _ => false,
         }
     }
 
@@ -112,6 +138,9 @@ impl ErrorKind {
             Self::PersistentId => "persistent_id",
             Self::NoBuffer => "no_buffer",
             Self::Cycle => "cycle",
+            Self::UnknownTag => "unknown_tag",
+            Self::Json(_) => "json",
+            Self::EndOfJson => "truncated",
             Self::OutOfMemory => "out_of_memory",
             Self::Internal(_) => "internal",
         }

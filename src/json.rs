@@ -1,7 +1,9 @@
 //! Tagged JSON: plain data as plain JSON, every other type as an object of one key that begins with a space.
 
+mod reader;
 mod writer;
 
 pub(crate) use writer::{iso_clock, iso_day, iso_offset};
 
-pub use writer::write;
+pub use reader::{Number, Quoted, Tokens};
+pub use writer::{Style, Unwritten, write};

@@ -7,6 +7,8 @@
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod extent;
+#[forbid(unsafe_code)]
 pub mod globals;
 #[forbid(unsafe_code)]
 pub mod json;
@@ -30,5 +32,7 @@ pub mod reader;
 pub mod report;
 #[forbid(unsafe_code)]
 pub mod sink;
+#[forbid(unsafe_code)]
+pub mod tree;
 
-pub use machine::{Decoded, Options, Strings, decode};
+pub use machine::{Decoded, Options, Strings, decode, decode_json};

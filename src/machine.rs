@@ -5,16 +5,19 @@ mod construct;
 mod fields;
 mod framework;
 mod instance;
+mod json;
 mod keys;
+mod memo;
 mod numpy;
 mod probes;
+mod salvage;
 mod text;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::error::{ErrorKind, Failure, reserve};
+use crate::error::{Error, ErrorKind, Failure, reserve};
 use crate::limits::{self, Budget, Limit, Limits};
 use crate::opcode::op;
 use crate::policy::{self, Policy, Target};
@@ -23,6 +26,8 @@ use crate::sink::{How, Made, Sink, View};
 
 use instance::Pending;
 use probes::Probes;
+
+pub use memo::{Earlier, Growth, Kept};
 
 /// What a Python 2 str becomes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +90,8 @@ impl<V> Slot<V> {
 }
 
 /// A global that the bytes named and the policy allowed.
-struct Global {
+#[derive(Clone, Debug)]
+pub struct Global {
     target: Target,
     /// The escaped name; empty for rows of the table, which know their own.
     name: Box<str>,
@@ -150,31 +156,38 @@ pub fn decode<'a, S: Sink<'a>>(
     limits: &Limits,
     options: &Options<'_>,
 ) -> Result<Decoded<S::Value>, Failure<S::Error>> {
-    let budget = Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?;
-    let mut machine = Machine {
-        reader: Reader::new(data),
-        sink,
-        policy,
-        options,
-        budget,
-        protocol: 0,
-        offset: 0,
-        stack: Vec::with_capacity(64),
-        marks: Vec::with_capacity(16),
-        memo: Vec::with_capacity(64),
-        memoized: 0,
-        globals: Vec::new(),
-        pending: Vec::new(),
-        probes: HashMap::new(),
-        chains: HashMap::new(),
-        late_growth: 0,
-        fetched: Vec::new(),
-        shared: HashSet::default(),
-        depths: HashMap::default(),
-        late_depth: 0,
-        walk: Vec::new(),
-    };
+    let mut machine = Machine::new(data, sink, policy, limits, options)?;
     let value = machine.run()?;
+    Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
+}
+
+/// Decodes tagged JSON. Nothing but whitespace may follow it.
+pub fn decode_json<'a, S: Sink<'a>>(
+    data: &'a [u8],
+    sink: &mut S,
+    policy: &Policy,
+    limits: &Limits,
+) -> Result<S::Value, Failure<S::Error>> {
+    let options = Options::default();
+    Machine::new(data, sink, policy, limits, &options)?.run_json(data)
+}
+
+/// Decodes one pickle of a stream, in which later ones refer to what earlier ones memoized.
+pub fn decode_next<'a, S: Sink<'a>>(
+    data: &'a [u8],
+    sink: &mut S,
+    policy: &Policy,
+    limits: &Limits,
+    options: &Options<'_>,
+    earlier: &mut dyn Earlier<S::Value>,
+) -> Result<Decoded<S::Value>, Failure<S::Error>> {
+    let mut machine = Machine::new(data, sink, policy, limits, options)?;
+    let Growth { depth, chains } = *earlier.growth();
+    (machine.late_depth, machine.late_growth) = (depth, chains);
+    (machine.base, machine.memoized) = (earlier.size(), earlier.count());
+    machine.earlier = Some(earlier);
+    let value = machine.run()?;
+    machine.keep_memo()?;
     Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
 }
 
@@ -189,9 +202,14 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     offset: usize,
     stack: Vec<Slot<S::Value>>,
     marks: Vec<usize>,
+    /// The memo from index `base` on.
     memo: Vec<Option<Slot<S::Value>>>,
     /// How many entries the memo has: the index that MEMOIZE takes.
     memoized: usize,
+    /// The memo of earlier pickles of the stream, how long it is, and what this pickle replaced in it.
+    earlier: Option<&'m mut dyn Earlier<S::Value>>,
+    base: usize,
+    replaced: HashMap<usize, Slot<S::Value>>,
     globals: Vec<Global>,
     pending: Vec<Pending<S::Value>>,
     /// Simulated hash tables of large containers, by identity.
@@ -212,6 +230,43 @@ struct Machine<'a, 'm, S: Sink<'a>> {
 }
 
 type Step<'a, S, T = ()> = Made<T, <S as Sink<'a>>::Error>;
+
+impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
+    fn new(
+        data: &'a [u8],
+        sink: &'m mut S,
+        policy: &'m Policy,
+        limits: &Limits,
+        options: &'m Options<'m>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            budget: Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?,
+            reader: Reader::new(data),
+            sink,
+            policy,
+            options,
+            protocol: 0,
+            offset: 0,
+            stack: Vec::with_capacity(64),
+            marks: Vec::with_capacity(16),
+            memo: Vec::with_capacity(64),
+            memoized: 0,
+            earlier: None,
+            base: 0,
+            replaced: HashMap::new(),
+            globals: Vec::new(),
+            pending: Vec::new(),
+            probes: HashMap::new(),
+            chains: HashMap::new(),
+            late_growth: 0,
+            fetched: Vec::new(),
+            shared: HashSet::default(),
+            depths: HashMap::default(),
+            late_depth: 0,
+            walk: Vec::new(),
+        })
+    }
+}
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Carries out opcodes up to STOP, and states offset and opcode in whatever goes wrong.
@@ -310,27 +365,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             op::LIST => {
                 let start = self.pop_mark()?;
-                let depth = self.settle_from(start)?;
-                self.budget.memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
-                let depth = self.budget.depth(depth.saturating_add(1))?;
-                let value = self.sink.list(self.stack.drain(start..).map(Slot::into_value))?;
-                self.push_at(value, depth);
+                self.list(start)?;
             }
             op::DICT => {
                 let start = self.pop_mark()?;
-                self.budget.memory(cost::DICT)?;
-                let value = self.sink.dict()?;
-                self.stack.insert(start, Slot::Value(value, 1));
-                self.insert(start + 1)?;
+                self.dict(start)?;
             }
             op::FROZENSET => {
                 let start = self.pop_mark()?;
-                let depth = self.settle_from(start)?;
-                let depth = self.budget.depth(depth.saturating_add(1))?;
-                self.budget.memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
-                self.check_members(None, start)?;
-                let value = self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))?;
-                self.push_at(value, depth);
+                self.frozenset(start)?;
             }
             op::APPEND => {
                 let start = self.stack.len().wrapping_sub(1);
@@ -356,7 +399,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             op::GLOBAL => {
                 let (module, name) = self.two_lines()?;
-                let slot = self.global(module, name)?;
+                let slot = self.global(module, name).or_else(|failure| self.stand_in(failure, Vec::new()))?;
                 self.stack.push(slot);
             }
             op::STACK_GLOBAL => {
@@ -367,30 +410,33 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         match (self.sink.view(module), self.sink.view(name)) {
                             (View::Text(module), View::Text(name)) => {
                                 let (module, name) = (module.to_owned(), name.to_owned());
-                                self.global(&module, &name)?
+                                self.global(&module, &name)
                             }
                             (View::Opaque, _) => {
                                 return Err(ErrorKind::Misplaced("this sink keeps no names").into());
                             }
-                            _ => {
-                                return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into());
-                            }
+                            _ => Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
                         }
                     }
-                    _ => return Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
+                    _ => Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
                 };
+                let slot = slot.or_else(|failure| self.stand_in(failure, vec![module, name]))?;
                 self.stack.push(slot);
             }
             op::REDUCE => {
                 let args = self.pop()?;
                 let callable = self.pop()?;
-                let made = self.call(callable, How::Call, args, None)?;
+                let causes = self.causes(&[&callable, &args]);
+                let made = self.call(callable, How::Call, args, None);
+                let made = made.or_else(|failure| self.stand_in(failure, causes))?;
                 self.stack.push(made);
             }
             op::NEWOBJ => {
                 let args = self.pop()?;
                 let class = self.pop()?;
-                let made = self.call(class, How::New, args, None)?;
+                let causes = self.causes(&[&class, &args]);
+                let made = self.call(class, How::New, args, None);
+                let made = made.or_else(|failure| self.stand_in(failure, causes))?;
                 self.stack.push(made);
             }
             op::NEWOBJ_EX => {
@@ -401,16 +447,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 if !matches!(self.sink.view(&kwargs), View::Dict | View::Opaque) {
                     return Err(ErrorKind::Invalid("keywords: NEWOBJ_EX requires a dict").into());
                 }
+                let causes = self.causes(&[&class, &args, &Slot::Value(kwargs.clone(), 0)]);
                 let kwargs = (self.sink.len(&kwargs) > 0).then_some(kwargs);
-                let made = self.call(class, How::New, args, kwargs)?;
+                let made = self.call(class, How::New, args, kwargs);
+                let made = made.or_else(|failure| self.stand_in(failure, causes))?;
                 self.stack.push(made);
             }
             op::INST => {
                 let (module, name) = self.two_lines()?;
-                let class = self.global(module, name)?;
+                let class = self.global(module, name).or_else(|failure| self.stand_in(failure, Vec::new()))?;
                 let start = self.pop_mark()?;
-                let made = self.instantiate(class, start)?;
-                self.stack.push(made);
+                self.push_instance_of(class, start)?;
             }
             op::OBJ => {
                 let start = self.pop_mark()?;
@@ -418,13 +465,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     return Err(ErrorKind::StackUnderflow.into());
                 }
                 let class = self.stack.remove(start);
-                let made = self.instantiate(class, start)?;
-                self.stack.push(made);
+                self.push_instance_of(class, start)?;
             }
             op::BUILD => {
                 let state = self.pop()?;
                 self.underflow_below(1)?;
-                self.build(state)?;
+                let causes = self.causes(&[&state]);
+                if let Err(failure) = self.build(state) {
+                    self.spoil(failure, causes)?;
+                }
             }
             op::SHORT_BINBYTES => {
                 let raw = self.reader.counted1()?;
@@ -476,23 +525,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     _ if line.len() == 2 && matches!(text::digits(line)?, "-0" | "+0" | "+1") => {
                         self.sink.bool(line == b"+1")?
                     }
-                    _ => self.int_text(text::digits(line)?)?,
+                    _ => return self.pushed_int(line),
                 };
                 self.push(value)?;
             }
             op::LONG => {
                 let line = self.reader.line()?;
-                let line = line.strip_suffix(b"L").unwrap_or(line);
-                let value = self.int_text(text::digits(line)?)?;
-                self.push(value)?;
+                return self.pushed_int(line.strip_suffix(b"L").unwrap_or(line));
             }
             op::LONG1 => {
                 let raw = self.reader.counted1()?;
-                self.push_long(raw)?;
+                self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?;
             }
             op::LONG4 => {
                 let raw = self.reader.counted4_signed()?;
-                self.push_long(raw)?;
+                self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?;
             }
             op::FLOAT => {
                 let line = self.reader.line()?;
@@ -555,29 +602,36 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let id = match std::str::from_utf8(line) {
                     Ok(text) if text.is_ascii() => self.sink.text(Cow::Borrowed(text))?,
                     _ => {
-                        return Err(ErrorKind::Invalid("persistent id: protocol 0 requires ASCII").into());
+                        return Err(ErrorKind::Misplaced("persistent IDs in protocol 0 must be ASCII strings").into());
                     }
                 };
-                let value = self.sink.persistent(&id)?;
-                self.push(value)?;
+                let value = self.sink.persistent(&id);
+                self.push_or_stand_in(value)?;
             }
             op::BINPERSID => {
                 let slot = self.pop()?;
                 let (id, _) = self.settle(slot)?;
-                let value = self.sink.persistent(&id)?;
-                self.push(value)?;
+                let value = self.sink.persistent(&id);
+                self.push_or_stand_in(value)?;
             }
             op::NEXT_BUFFER => {
-                let value = self.sink.buffer()?;
-                self.push(value)?;
+                let value = self.sink.buffer();
+                self.push_or_stand_in(value)?;
             }
             op::READONLY_BUFFER => {
                 let slot = self.pop()?;
                 let (buffer, _) = self.settle(slot)?;
-                let value = self.sink.readonly(&buffer)?;
-                self.push(value)?;
+                let value = self.sink.readonly(&buffer);
+                self.push_or_stand_in(value)?;
             }
-            op::EXT1 | op::EXT2 | op::EXT4 => return Err(ErrorKind::ExtensionCode.into()),
+            op::EXT1 | op::EXT2 | op::EXT4 => {
+                self.reader.take(match byte {
+                    op::EXT1 => 1,
+                    op::EXT2 => 2,
+                    _ => 4,
+                })?;
+                self.push_stand_in(ErrorKind::ExtensionCode.into())?;
+            }
             _ => return Err(ErrorKind::UnknownOpcode(byte).into()),
         }
         Ok(None)
@@ -627,57 +681,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.marks.pop().ok_or_else(|| ErrorKind::NoMark.into())
     }
 
-    // ---- memo
-
-    #[inline]
-    fn memoize(&mut self) -> Step<'a, S> {
-        if self.memoized < self.memo.len() {
-            return self.put(self.memoized as u64);
-        }
-        self.underflow_below(1)?;
-        reserve(&mut self.memo)?;
-        self.memo.push(self.stack.last().cloned());
-        self.memoized += 1;
-        Ok(())
-    }
-
-    #[inline]
-    fn put(&mut self, index: u64) -> Step<'a, S> {
-        self.underflow_below(1)?;
-        // Each honest entry takes a byte of input at least, so a higher index only asks for memory.
-        limits::check(index, self.reader.size() as u64, Limit::MemoIndex)?;
-        let index = index as usize;
-        let slot = self.stack.last().cloned();
-        if index == self.memo.len() {
-            reserve(&mut self.memo)?;
-            self.memo.push(slot);
-            self.memoized += 1;
-        } else {
-            if index > self.memo.len() {
-                let more = index + 1 - self.memo.len();
-                self.memo.try_reserve(more).map_err(|_| ErrorKind::OutOfMemory)?;
-                self.memo.resize_with(index + 1, || None);
-            }
-            if self.memo[index].is_none() {
-                self.memoized += 1;
-            }
-            self.memo[index] = slot;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn get(&mut self, index: u64) -> Step<'a, S> {
-        match usize::try_from(index).ok().and_then(|index| self.memo.get(index)) {
-            Some(Some(slot)) => {
-                let slot = slot.clone();
-                let slot = self.share(slot)?;
-                self.stack.push(slot);
-                Ok(())
-            }
-            _ => Err(ErrorKind::NoMemo.into()),
-        }
-    }
+    // ---- depth
 
     /// A slot that is there twice from now on: what was memoized may have grown since.
     #[inline]
@@ -817,6 +821,35 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let depth = self.budget.depth(depth.saturating_add(1))?;
         let value = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        self.push_at(value, depth);
+        Ok(())
+    }
+
+    /// A list of what is above `start`.
+    fn list(&mut self, start: usize) -> Step<'a, S> {
+        let depth = self.settle_from(start)?;
+        self.budget.memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        let value = self.sink.list(self.stack.drain(start..).map(Slot::into_value))?;
+        self.push_at(value, depth);
+        Ok(())
+    }
+
+    /// A dict of the keys and values above `start`.
+    fn dict(&mut self, start: usize) -> Step<'a, S> {
+        self.budget.memory(cost::DICT)?;
+        let value = self.sink.dict()?;
+        self.stack.insert(start, Slot::Value(value, 1));
+        self.insert(start + 1)
+    }
+
+    /// A frozenset of what is above `start`.
+    fn frozenset(&mut self, start: usize) -> Step<'a, S> {
+        let depth = self.settle_from(start)?;
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        self.budget.memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
+        self.check_members(None, start)?;
+        let value = self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))?;
         self.push_at(value, depth);
         Ok(())
     }
@@ -969,6 +1002,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let target = match found {
             // What only looks makes plain values.
             Some(Target::Known(row, _)) if !S::NATIVE => Target::Known(row, None),
+            Some(Target::Registered(index)) => Target::Registered(self.sink.registered(index, module, name)?),
             Some(target) => target,
             None if go_on => Target::Stub,
             None => {

@@ -17,8 +17,6 @@ use crate::sink::{Ip, Path};
 
 /// Containers inside containers: `serde_pickle` drops its values by recursion.
 const DEPTH: usize = 400;
-/// Bits of an integer that is written in decimal: conversion is quadratic, and readers bound digits.
-pub(crate) const DECIMAL_BITS: u64 = 1 << 13;
 
 /// What a node is, as plain data.
 enum Plain<'v> {
@@ -72,11 +70,11 @@ fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
         Node::Timezone(offset, _) => text(json::iso_offset(*offset)),
         Node::ZoneInfo(key) => Plain::Text(Cow::Borrowed(key)),
         Node::Decimal(digits) => Plain::Text(Cow::Borrowed(digits)),
-        Node::Uuid(int) => text(uuid_text(**int)),
+        Node::Uuid(uuid) => text(uuid_text(uuid.0)),
         Node::IpInt(ip, int) => text(ip_text(*ip, **int)),
-        Node::IpText(address) => Plain::Text(Cow::Borrowed(address)),
+        Node::IpText(_, address) => Plain::Text(Cow::Borrowed(address)),
         Node::Path(kind, parts) => text(path_text(values, *kind, parts)),
-        Node::StructTime(fields) => plain_leaf(values, *fields),
+        Node::StructTime(fields, _) => plain_leaf(values, *fields),
         Node::Array(_, items) => plain_leaf(values, *items),
         Node::Stub(stub) => Plain::Named(stub),
     }
@@ -304,15 +302,6 @@ fn leaf(value: Plain<'_>) -> Value {
 
 // ---- text forms
 
-/// NaN and the infinities, as Python's `float` reads them.
-pub(crate) fn float_name(value: f64) -> &'static str {
-    match (value.is_nan(), value > 0.0) {
-        (true, _) => "nan",
-        (_, true) => "inf",
-        _ => "-inf",
-    }
-}
-
 fn uuid_text(int: u128) -> String {
     let hex = format!("{int:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
@@ -327,7 +316,7 @@ pub(crate) fn ip_text(ip: Ip, int: u128) -> String {
 }
 
 /// A path's parts, joined.
-pub(crate) fn path_text(values: &ValueSink<'_>, kind: Path, parts: &[NodeId]) -> String {
+fn path_text(values: &ValueSink<'_>, kind: Path, parts: &[NodeId]) -> String {
     let separator = if matches!(kind, Path::PurePosix | Path::Posix) { "/" } else { "\\" };
     let mut path = String::new();
     for part in parts {

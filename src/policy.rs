@@ -175,8 +175,12 @@ pub fn refusal(name: &str) -> Option<&'static str> {
     if !name.contains('.') || !name.split('.').all(identifier) {
         return Some("not a full name such as \"shop.cart.Cart\"; prefixes are never allowed");
     }
-    let module = name.split('.').next().unwrap_or_default();
-    HANDS_OVER_CODE.contains(&module).then_some("this module's names can run code of the attacker's choice")
+    hands_over_code(name).then_some("this module's names can run code of the attacker's choice")
+}
+
+/// Whether a name is of a module whose names run code, or change the process, for whoever calls them.
+pub fn hands_over_code(name: &str) -> bool {
+    HANDS_OVER_CODE.contains(&name.split('.').next().unwrap_or_default())
 }
 
 /// The line that would admit a name, for the end of a message, where admitting it is sane.

@@ -3,26 +3,32 @@
 mod errors;
 #[allow(unsafe_code)]
 mod ffi;
+mod file;
+mod memo;
 mod policy;
+mod session;
 mod sink;
+mod tree;
 mod types;
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMemoryView};
 
 use crate::error::{Error, ErrorKind, Failure};
-use crate::json;
+use crate::json::{self, Style};
 use crate::limits::{self, Limit, Limits};
-use crate::machine::{self, Options, Strings};
+use crate::machine::{self, Earlier, Options, Strings};
 use crate::plain;
 use crate::policy as core_policy;
 use crate::sink::globals::GlobalsSink;
-use crate::sink::value::ValueSink;
+use crate::sink::value::{NodeId, ValueSink};
 
+use file::Source;
+use memo::Memo;
 use policy::CompiledPolicy;
 use sink::PySink;
 use types::Types;
@@ -31,9 +37,13 @@ use types::Types;
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
+    use super::memo::Memo;
+    #[pymodule_export]
     use super::policy::CompiledPolicy;
     #[pymodule_export]
-    use super::{inspect, opcode_table, refusal, safe_loads, sanitize, to_json};
+    use super::session::{check, check_next, format_of, read_session, write_json};
+    #[pymodule_export]
+    use super::{hands_over_code, inspect, load, opcode_table, parse_toml, refusal, safe_loads, sanitize, to_json};
     use pyo3::prelude::*;
 
     #[pymodule_init]
@@ -61,28 +71,95 @@ fn safe_loads<'py>(
     buffers: Option<&Bound<'py, PyAny>>,
     persistent_load: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = module.py();
     let policy = compiled(module, policy)?;
     let policy = policy.get();
     let limits = read_limits(limits)?;
     let data = readable(data, &limits, policy)?;
-    let buffers: Option<Bound<'py, PyIterator>> =
-        buffers.filter(|buffers| !buffers.is_none()).map(|buffers| buffers.try_iter()).transpose()?;
-    let strings = match encoding {
+    let buffers = buffers.filter(|buffers| !buffers.is_none()).map(|buffers| buffers.try_iter()).transpose()?;
+    let given = Given { policy, limits, strings: strings(encoding, errors), fix_imports };
+    let loaded = given.load(data.as_bytes(), PySink::new(module.py(), policy, buffers, persistent_load, None), None);
+    loaded.map_err(|failure| given.raised(failure, &data))
+}
+
+/// Decodes the next pickle of a file. `source`: the file, and its read, readline, peek and readinto.
+#[pyfunction]
+#[pyo3(pass_module)]
+#[allow(clippy::too_many_arguments)]
+fn load<'py>(
+    module: &Bound<'py, PyModule>,
+    source: Source<'py>,
+    memo: Option<&Bound<'py, Memo>>,
+    policy: Option<&Bound<'py, PyAny>>,
+    limits: Option<&Bound<'py, PyAny>>,
+    fix_imports: bool,
+    encoding: Option<&str>,
+    errors: &str,
+    buffers: Option<Bound<'py, PyIterator>>,
+    persistent_load: Option<Bound<'py, PyAny>>,
+    find_class: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = module.py();
+    let policy = compiled(module, policy)?;
+    let policy = policy.get();
+    let limits = read_limits(limits)?;
+    let given = Given { policy, limits, strings: strings(encoding, errors), fix_imports };
+    let mut memo = memo.map(|memo| memo.try_borrow_mut()).transpose()?;
+    let data = source.next_pickle(policy, &limits)?;
+    let sink = PySink::new(py, policy, buffers, persistent_load, find_class);
+    let mut earlier = memo.as_mut().map(|memo| memo.of(py));
+    let loaded = given.load(&data, sink, earlier.as_mut().map(|earlier| earlier as &mut dyn Earlier<_>));
+    loaded.map_err(|failure| match ffi::bytes(py, &data) {
+        Ok(data) => given.raised(failure, &data),
+        Err(error) => error,
+    })
+}
+
+/// What the caller gave for one decoding.
+struct Given<'g> {
+    policy: &'g CompiledPolicy,
+    limits: Limits,
+    strings: Strings<'g>,
+    fix_imports: bool,
+}
+
+impl Given<'_> {
+    fn load<'py>(
+        &self,
+        data: &[u8],
+        mut sink: PySink<'py, '_>,
+        earlier: Option<&mut dyn Earlier<Bound<'py, PyAny>>>,
+    ) -> Result<Bound<'py, PyAny>, Failure<PyErr>> {
+        let options = Options { strings: self.strings, fix_imports: self.fix_imports };
+        let _paused = (data.len() > PAUSE_BYTES && !sink.runs_own_code()).then(|| Paused::new(&sink));
+        let decoded = caught(|| match earlier {
+            None => machine::decode(data, &mut sink, &self.policy.core, &self.limits, &options),
+            Some(earlier) => machine::decode_next(data, &mut sink, &self.policy.core, &self.limits, &options, earlier),
+        });
+        decoded.map(|decoded| decoded.value)
+    }
+
+    /// The exception for a failure, once the refusal is reported.
+    fn raised(&self, failure: Failure<PyErr>, data: &Bound<'_, PyBytes>) -> PyErr {
+        match failure {
+            Failure::Sink(error) => *error,
+            Failure::Pickle(error) => {
+                let py = data.py();
+                let raised = errors::raised(py, self.policy, &error);
+                match self.policy.types.refused.bind(py).call1((&raised, data)) {
+                    // What logging makes of it changes nothing; being interrupted does.
+                    Err(trouble) if !trouble.is_instance_of::<PyException>(py) => trouble,
+                    _ => raised,
+                }
+            }
+        }
+    }
+}
+
+fn strings<'o>(encoding: Option<&'o str>, errors: &'o str) -> Strings<'o> {
+    match encoding {
         None => Strings::Context,
         Some("bytes") => Strings::Bytes,
         Some(encoding) => Strings::Coded(encoding, errors),
-    };
-    let options = Options { strings, fix_imports };
-    // The app's own code may count on the collector; nothing else is called while it is paused.
-    let own_code = !policy.registered.is_empty() || !policy.natives.is_empty() || persistent_load.is_some();
-    let _paused = (data.as_bytes().len() > PAUSE_BYTES && !own_code).then(|| Paused::new(py, &policy.types));
-    let mut sink = PySink::new(py, policy, buffers, persistent_load);
-    let decoded = caught(|| machine::decode(data.as_bytes(), &mut sink, &policy.core, &limits, &options));
-    match decoded {
-        Ok(decoded) => Ok(decoded.value),
-        Err(Failure::Sink(error)) => Err(*error),
-        Err(Failure::Pickle(error)) => Err(errors::raised(py, policy, &error)),
     }
 }
 
@@ -153,7 +230,10 @@ fn to_json<'py>(
     limits: Option<&Bound<'py, PyAny>>,
     indent: usize,
 ) -> PyResult<String> {
-    let finish = |values: &ValueSink<'_>, root, size| json::write(values, root, indent.min(8), size);
+    let finish = |values: &ValueSink<'_>, root: NodeId, max_bytes| {
+        let style = Style { indent: indent.min(8), show: true, max_bytes, max_depth: u64::MAX };
+        json::write(values, &root, style).map_err(|unwritten| pickle_error(unwritten.failure))
+    };
     converted(module, data, policy, limits, ValueSink::lenient, finish)
 }
 
@@ -179,6 +259,19 @@ fn refusal(name: &str) -> Option<&'static str> {
     core_policy::refusal(name)
 }
 
+/// Whether a name is of a module whose names run code for whoever calls them.
+#[pyfunction]
+fn hands_over_code(name: &str) -> bool {
+    core_policy::hands_over_code(name)
+}
+
+/// A policy file's content, as JSON.
+#[pyfunction]
+fn parse_toml(text: &str) -> PyResult<String> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| PyValueError::new_err(error.to_string()))?;
+    serde_json::to_string(&table).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
 /// Byte, name, protocol, stack before, stack after.
 type Row = (u8, &'static str, u8, Vec<&'static str>, Vec<&'static str>);
 
@@ -196,7 +289,7 @@ fn converted<'py, T: Send>(
     policy: Option<&Bound<'py, PyAny>>,
     limits: Option<&Bound<'py, PyAny>>,
     sink: fn() -> ValueSink<'static>,
-    finish: impl Fn(&ValueSink<'_>, crate::sink::value::NodeId, u64) -> Result<T, Error> + Sync,
+    finish: impl Fn(&ValueSink<'_>, NodeId, u64) -> Result<T, Error> + Sync,
 ) -> PyResult<T> {
     let py = module.py();
     let policy = compiled(module, policy)?;
@@ -236,7 +329,7 @@ fn caught<T, E>(body: impl FnOnce() -> Result<T, Failure<E>>) -> Result<T, Failu
     })
 }
 
-/// The policy's table: the caller's, or the module's own of profile `plain`, made at first use.
+/// The policy's table: the caller's, or the default of the process, found at first use.
 fn compiled<'py>(
     module: &Bound<'py, PyModule>,
     policy: Option<&Bound<'py, PyAny>>,
@@ -249,7 +342,8 @@ fn compiled<'py>(
         None => match module.dict().get_item("_default")? {
             Some(compiled) => compiled,
             None => {
-                let compiled = py.import("plainpickle.policy")?.getattr("Policy")?.call0()?.getattr("_compiled")?;
+                let policy = py.import("plainpickle.default")?.getattr("default_policy")?.call0()?;
+                let compiled = policy.getattr("_compiled")?;
                 module.setattr("_default", &compiled)?;
                 compiled
             }
@@ -320,7 +414,8 @@ const PAUSE_BYTES: usize = 1 << 16;
 struct Paused<'py, 'p>(Python<'py>, Option<&'p Types>);
 
 impl<'py, 'p> Paused<'py, 'p> {
-    fn new(py: Python<'py>, types: &'p Types) -> Self {
+    fn new(sink: &PySink<'py, 'p>) -> Self {
+        let (py, types) = (sink.py(), sink.types());
         let enabled = types.gc_is_enabled.bind(py).call0().and_then(|enabled| enabled.is_truthy());
         let paused = matches!(enabled, Ok(true)) && types.gc_disable.bind(py).call0().is_ok();
         Self(py, paused.then_some(types))
@@ -338,7 +433,7 @@ impl Drop for Paused<'_, '_> {
 
 /// Whether an exception says that a value is wrong, and not that the process is in trouble.
 fn is_about_value(error: &PyErr, py: Python<'_>) -> bool {
-    use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError};
+    use pyo3::exceptions::{PyMemoryError, PyRecursionError};
     error.is_instance_of::<PyException>(py)
         && !error.is_instance_of::<PyMemoryError>(py)
         && !error.is_instance_of::<PyRecursionError>(py)

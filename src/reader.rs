@@ -21,6 +21,11 @@ impl<'a> Reader<'a> {
         self.position
     }
 
+    /// The byte at an offset.
+    pub fn byte_at(&self, offset: usize) -> Option<u8> {
+        self.data.get(offset).copied()
+    }
+
     /// Bytes in all.
     #[inline]
     pub fn size(&self) -> usize {

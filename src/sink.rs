@@ -2,11 +2,12 @@
 
 pub mod globals;
 pub mod null;
+pub mod salvage;
 pub mod value;
 
 use std::borrow::Cow;
 
-use crate::error::Failure;
+use crate::error::{Error, Failure};
 
 /// What a sink method gives back.
 pub type Made<T, E> = Result<T, Failure<E>>;
@@ -189,6 +190,8 @@ pub trait Sink<'a> {
     const OPAQUE: bool = false;
     /// Whether a framework's own builders are called.
     const NATIVE: bool = false;
+    /// Whether decoding may go on behind a refused value.
+    const SALVAGE: bool = false;
 
     fn none(&mut self) -> Made<Self::Value, Self::Error>;
     fn bool(&mut self, value: bool) -> Made<Self::Value, Self::Error>;
@@ -282,6 +285,10 @@ pub trait Sink<'a> {
         args: &Self::Value,
         kwargs: Option<&Self::Value>,
     ) -> Made<Self::Value, Self::Error>;
+    /// The number of what stands for a registered name: the policy's own, or what the caller has for it.
+    fn registered(&mut self, index: u32, _module: &str, _name: &str) -> Made<u32, Self::Error> {
+        Ok(index)
+    }
     /// A framework's own value in place of a plain one, by the builder of that number.
     fn native(&mut self, index: u32, args: &[Self::Value]) -> Made<Self::Value, Self::Error>;
     /// What the caller's resolver gives for a persistent id.
@@ -290,6 +297,14 @@ pub trait Sink<'a> {
     fn buffer(&mut self) -> Made<Self::Value, Self::Error>;
     /// The same buffer, read-only.
     fn readonly(&mut self, buffer: &Self::Value) -> Made<Self::Value, Self::Error>;
+
+    /// Told of an error that is about one value alone, and of what led to it: gives a stand-in to go
+    /// on with, or the error back. Only asked if `SALVAGE` is set.
+    fn refused(&mut self, error: Error, _causes: &[Self::Value]) -> Made<Self::Value, Self::Error> {
+        Err(error.into())
+    }
+    /// Told that a value that is there already holds a refused one. Only if `SALVAGE` is set.
+    fn spoiled(&mut self, _value: &Self::Value, _refused: &Self::Value) {}
 
     /// Told of each opcode before it is carried out.
     #[inline]

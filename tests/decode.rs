@@ -3,20 +3,30 @@
 use std::collections::BTreeMap;
 
 use plainpickle::error::{Category, Failure};
+use plainpickle::json::{self, Style};
 use plainpickle::limits::Limits;
 use plainpickle::opcode::OPCODES;
 use plainpickle::policy::Policy;
-use plainpickle::sink::{globals::GlobalsSink, null::NullSink, value::ValueSink};
-use plainpickle::{Options, Strings, decode, json, plain};
+use plainpickle::sink::value::{NodeId, ValueSink};
+use plainpickle::sink::{globals::GlobalsSink, null::NullSink};
+use plainpickle::{Options, Strings, decode, plain};
 
 /// The JSON of a pickle, or the word for what is wrong with it.
 fn shown(data: &[u8], policy: &Policy, options: &Options<'_>) -> Result<String, &'static str> {
     let mut values = ValueSink::default();
     match decode(data, &mut values, policy, &Limits::default(), options) {
-        Ok(decoded) => json::write(&values, decoded.value, 0, 1 << 20).map_err(|error| error.kind().word()),
+        Ok(decoded) => written(&values, decoded.value),
         Err(Failure::Pickle(error)) => Err(error.kind().word()),
         Err(Failure::Sink(never)) => match *never {},
     }
+}
+
+fn written(values: &ValueSink<'_>, root: NodeId) -> Result<String, &'static str> {
+    let style = Style { indent: 0, show: true, max_bytes: 1 << 20, max_depth: u64::MAX };
+    json::write(values, &root, style).map_err(|unwritten| match unwritten.failure {
+        Failure::Pickle(error) => error.kind().word(),
+        Failure::Sink(never) => match *never {},
+    })
 }
 
 fn loaded(data: &[u8]) -> Result<String, &'static str> {
@@ -46,7 +56,7 @@ const CASES: &[(&str, &[u8], Result<&str, &str>)] = &[
     ("UNICODE", b"V\\u00e9\xe9\n.", Ok("\"\u{e9}\u{e9}\"")),
     ("BINUNICODE", b"X\x02\0\0\0\xc3\xa9.", Ok("\"\u{e9}\"")),
     ("APPEND", b"]K\x01a.", Ok("[1]")),
-    ("BUILD", b"ctypes\nSimpleNamespace\n)R}X\x01\0\0\0aK\x01sb.", Ok(r#"{" namespace":[["a",1]]}"#)),
+    ("BUILD", b"ctypes\nSimpleNamespace\n)R}X\x01\0\0\0aK\x01sb.", Ok(r#"{" namespace":{"a":1}}"#)),
     ("GLOBAL", b"cos\nsystem\n.", Err("forbidden_global")),
     ("DICT", b"(S'a'\nK\x01d.", Ok(r#"{"a":1}"#)),
     ("EMPTY_DICT", b"}.", Ok("{}")),
@@ -61,7 +71,7 @@ const CASES: &[(&str, &[u8], Result<&str, &str>)] = &[
     ("PUT", b"K\x05p1\n0g1\n.", Ok("5")),
     ("BINPUT", b"K\x05q\x04.", Ok("5")),
     ("LONG_BINPUT", b"K\x05r\x04\0\0\0.", Ok("5")),
-    ("SETITEM", b"}K\x01K\x02s.", Ok(r#"{" d":[[1,2]]}"#)),
+    ("SETITEM", b"}K\x01K\x02s.", Ok(r#"{" dict":[1,2]}"#)),
     ("TUPLE", b"(K\x01t.", Ok(r#"{" t":[1]}"#)),
     ("EMPTY_TUPLE", b").", Ok(r#"{" t":[]}"#)),
     ("SETITEMS", b"}(X\x01\0\0\0aNu.", Ok(r#"{"a":null}"#)),
@@ -251,7 +261,7 @@ fn a_cycle_is_marked_in_json_and_refused_elsewhere() {
     let mut values = ValueSink::default();
     let decoded = decode(b"]q\0h\0a.", &mut values, &Policy::default(), &Limits::default(), &Options::default());
     let root = decoded.map_err(|_| "refused").unwrap().value;
-    assert_eq!(json::write(&values, root, 0, 1_000).unwrap(), r#"[{" cycle":1}]"#);
+    assert_eq!(written(&values, root).unwrap(), r#"[{" cycle":1}]"#);
     assert_eq!(plain::sanitize(&values, root, 1_000).unwrap_err().kind().word(), "cycle");
     assert_eq!(plain::to_value(&values, root, 1_000).unwrap_err().kind().word(), "cycle");
 }
@@ -264,6 +274,6 @@ fn a_limit_that_is_off_lets_through_what_its_default_stops() {
     let limits = Limits { depth: u64::MAX, ..Limits::default() };
     let decoded = decode(&deep, &mut values, &Policy::default(), &limits, &Options::default());
     let root = decoded.map_err(|_| "refused").unwrap().value;
-    assert_eq!(json::write(&values, root, 0, 1 << 20).unwrap().len(), 10_000);
+    assert_eq!(written(&values, root).unwrap().len(), 10_000);
     assert_eq!(plain::to_value(&values, root, u64::MAX).unwrap_err().kind().word(), "limit");
 }

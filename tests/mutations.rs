@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::{fs, thread};
 
+use plainpickle::extent::{Extent, extent};
+use plainpickle::json::{self, Style};
 use plainpickle::limits::Limits;
 use plainpickle::policy::Policy;
-use plainpickle::sink::{globals::GlobalsSink, null::NullSink, value::ValueSink};
-use plainpickle::{Options, decode, json, plain};
+use plainpickle::sink::value::{NodeId, ValueSink};
+use plainpickle::sink::{globals::GlobalsSink, null::NullSink, salvage::SalvageSink};
+use plainpickle::{Options, decode, decode_json, plain};
 
 const INPUTS: usize = 20_000;
 const SEED: u64 = 0x5EED_0001;
@@ -56,6 +59,26 @@ fn mutated(samples: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
     data
 }
 
+fn written(values: &ValueSink<'_>, root: NodeId, show: bool) -> Option<String> {
+    let max_depth = if show { u64::MAX } else { 1_000 };
+    json::write(values, &root, Style { indent: 0, show, max_bytes: 1 << 20, max_depth }).ok()
+}
+
+/// What was written is read to the same; damaged, to a value or an error.
+fn read_json(text: &str, policy: &Policy) {
+    let limits = Limits::default();
+    let mut values = ValueSink::default();
+    if let Ok(root) = decode_json(text.as_bytes(), &mut values, policy, &limits) {
+        assert_eq!(written(&values, root, false).as_deref(), Some(text));
+    }
+    for at in (0..text.len()).step_by(text.len() / 4 + 1) {
+        let mut damaged = text.as_bytes().to_vec();
+        damaged[at] ^= 1 << (at % 7);
+        let _ = decode_json(&damaged, &mut SalvageSink::new(ValueSink::default()), policy, &limits);
+        let _ = decode_json(&text.as_bytes()[..at], &mut ValueSink::default(), policy, &limits);
+    }
+}
+
 /// Reads one input with each sink, and finishes what comes out; the number of sinks that read it.
 fn read(data: &[u8], policy: &Policy) -> usize {
     let (limits, options) = (Limits::default(), Options::default());
@@ -63,14 +86,27 @@ fn read(data: &[u8], policy: &Policy) -> usize {
     let decoded = decode(data, &mut values, policy, &limits, &options);
     let read = usize::from(decoded.is_ok());
     if let Ok(decoded) = decoded {
-        let written = json::write(&values, decoded.value, 0, 1 << 20).expect("a small input has a small JSON");
-        if let Err(error) = serde_json::from_str::<serde_json::Value>(&written) {
+        assert_eq!(extent(data, 0), Extent::End(decoded.size));
+        let shown = written(&values, decoded.value, true).expect("a small input has a small JSON");
+        if let Err(error) = serde_json::from_str::<serde_json::Value>(&shown) {
             assert!(error.to_string().contains("recursion limit"), "{error}");
+        }
+        if let Some(text) = written(&values, decoded.value, false) {
+            read_json(&text, policy);
         }
         let _ = plain::to_value(&values, decoded.value, 10_000);
         if let Ok(pickle) = plain::sanitize(&values, decoded.value, 1 << 20) {
             assert!(decode(&pickle, &mut NullSink, &Policy::default(), &limits, &options).is_ok());
         }
+    }
+    let mut salvage = SalvageSink::new(ValueSink::default());
+    let salvaged = decode(data, &mut salvage, policy, &limits, &options);
+    assert!(salvaged.is_ok() || read == 0, "salvage reads less than loading");
+    if let Ok(decoded) = salvaged {
+        let pruned = salvage.prune(&decoded.value);
+        let refused = salvage.into_errors().len();
+        assert!(read == 0 || refused == 0, "salvage refuses more than loading");
+        assert!(pruned.is_ok_and(|taken| refused > 0 || taken.is_none_or(|taken| taken.is_empty())));
     }
     let mut names = GlobalsSink::default();
     let inspected = decode(data, &mut names, policy, &limits, &options).is_ok();

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
 from typing_extensions import Buffer
@@ -9,13 +9,22 @@ from plainpickle.policy import Policy
 
 __all__ = [
     "CompiledPolicy",
+    "Memo",
     "__version__",
+    "check",
+    "check_next",
+    "format_of",
+    "hands_over_code",
     "inspect",
+    "load",
     "opcode_table",
+    "parse_toml",
+    "read_session",
     "refusal",
     "safe_loads",
     "sanitize",
     "to_json",
+    "write_json",
 ]
 
 __version__: str
@@ -28,8 +37,16 @@ class CompiledPolicy:
         plain: list[str],
         registered: list[tuple[str, Any]],
         native: list[tuple[str, Callable[..., Any]]],
+        written: Callable[[Any], tuple[Any, ...] | None] | None,
         stub: bool,
     ) -> CompiledPolicy: ...
+
+@final
+class Memo:
+    def __new__(cls) -> Memo: ...
+    def copy(self) -> dict[int, Any]: ...
+    def clear(self) -> None: ...
+    def set(self, values: Any) -> None: ...
 
 def safe_loads(
     data: Buffer,
@@ -43,6 +60,36 @@ def safe_loads(
     buffers: Iterable[Any] | None = None,
     persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any: ...
+def load(
+    source: tuple[Any, ...],
+    memo: Memo | None,
+    policy: Policy | None,
+    limits: Limits | None,
+    fix_imports: bool,
+    encoding: str | None,
+    errors: str,
+    buffers: Iterator[Any] | None,
+    persistent_load: Callable[[Any], Any] | None,
+    find_class: Callable[[str, str], Any] | None,
+) -> Any: ...
+def check(
+    data: bytes, policy: Policy | None, limits: Limits | None
+) -> tuple[UnpicklingError, str, str] | None: ...
+def check_next(
+    data: bytes,
+    memo: Memo,
+    policy: Policy | None,
+    limits: Limits | None,
+    buffers: Iterator[Any] | None,
+    persistent_load: Callable[[Any], Any] | None,
+) -> None: ...
+def read_session(
+    data: Buffer, policy: Policy | None, limits: Limits | None, salvage: bool
+) -> tuple[Any, list[tuple[str | None, UnpicklingError]]]: ...
+def write_json(
+    value: Any, policy: Policy | None, limits: Limits | None
+) -> bytes | tuple[UnpicklingError, str, str]: ...
+def format_of(data: bytes) -> str: ...
 def inspect(
     data: Buffer, policy: Policy | None = None, limits: Limits | None = None
 ) -> tuple[
@@ -58,4 +105,6 @@ def to_json(
 ) -> str: ...
 def sanitize(data: Buffer, policy: Policy | None = None, limits: Limits | None = None) -> bytes: ...
 def refusal(name: str) -> str | None: ...
+def hands_over_code(name: str) -> bool: ...
+def parse_toml(text: str) -> str: ...
 def opcode_table() -> list[tuple[int, str, int, list[str], list[str]]]: ...

@@ -60,5 +60,27 @@ class UnsupportedOpcode(UnpicklingError):
     """An extension code, or a persistent id or buffer for which the caller gave nothing."""
 
 
+class UnreadableValue(pickle.PicklingError):
+    """What was to be written could not be read back under the policy and the limits.
+
+    Attributes:
+        path: where it is inside what was to be written, such as ``"cart.items[3].price"``; empty
+            for the value itself.
+        name: the full name of its class, where that is what is refused.
+    """
+
+    def __init__(self, message: str = "", *, path: str = "", name: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.name = name
+
+    @classmethod
+    def of(cls, trouble: tuple[UnpicklingError, str, str]) -> UnreadableValue:
+        """The exception for what a check found: what reading would raise, where, and why."""
+        error, path, message = trouble
+        shown = f"{path}: {message}" if path else message
+        return cls(shown, path=path, name=getattr(error, "name", None))
+
+
 class PolicyError(ValueError):
     """A policy that would hand over code, or that does not name its classes one by one."""

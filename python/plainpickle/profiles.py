@@ -14,6 +14,9 @@ from plainpickle.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    # A class, and what JSON has for its values: a name of the table and arguments.
+    _Form = tuple[Any, Callable[[Any], tuple[Any, ...]]]
+
 
 def plain() -> Policy:
     """Builtin and standard library values; framework values as plain equivalents."""
@@ -36,7 +39,10 @@ def django() -> Policy:
     if query is not None:
         for module in ("django.http", "django.http.request"):
             native[f"{module}.QueryDict"] = _query_dict(query)
-    return Policy()._with_native({**native, **_markup(), **_pytz()})
+    forms: list[_Form] = [(safe, _text_of("django.utils.safestring.SafeString"))]
+    forms += [(query, _lists_of("django.http.request.QueryDict"))]
+    forms += [(multi, _lists_of("django.utils.datastructures.MultiValueDict"))]
+    return Policy()._with_native("django", {**native, **_markup(), **_pytz()}, _written(forms))
 
 
 def flask() -> Policy:
@@ -57,7 +63,12 @@ def flask() -> Policy:
     combined = _found(modules[1], "CombinedMultiDict")
     if combined is not None:
         native.update({f"{module}.CombinedMultiDict": combined for module in modules})
-    return Policy()._with_native({**native, **_markup(), **_pytz()})
+    structures = "werkzeug.datastructures"
+    forms: list[_Form] = [
+        (_found(structures, name), _lists_of(f"{structures}.{name}"))
+        for name in ("MultiDict", "ImmutableMultiDict")
+    ]
+    return Policy()._with_native("flask", {**native, **_markup(), **_pytz()}, _written(forms))
 
 
 def _found(module: str, name: str) -> Any | None:
@@ -120,3 +131,35 @@ def _pytz() -> dict[str, Callable[..., Any]]:
         "pytz.FixedOffset": fixed,
         "pytz._FixedOffset": fixed,
     }
+
+
+def _written(forms: list[_Form]) -> Callable[[Any], tuple[Any, ...] | None]:
+    """What JSON has for a framework's own value: by its exact class, or for a zone of pytz."""
+    known = {cls: form for cls, form in forms if cls is not None}
+    markup = _found("markupsafe", "Markup")
+    if markup is not None:
+        known[markup] = _text_of(" m")
+    zone, utc = _found("pytz.tzinfo", "BaseTzInfo"), _found("pytz", "utc")
+    fixed = _found("pytz", "_FixedOffset")
+
+    def written(value: Any) -> tuple[Any, ...] | None:
+        form = known.get(type(value))
+        if form is not None:
+            return form(value)
+        if utc is not None and value is utc:
+            return ("pytz._UTC",)
+        if fixed is not None and type(value) is fixed:
+            return ("pytz._FixedOffset", *value.__reduce__()[1])
+        if zone is not None and isinstance(value, zone):
+            return ("pytz._p", *value.__reduce__()[1])
+        return None
+
+    return written
+
+
+def _text_of(name: str) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda value: (name, str.__str__(value))
+
+
+def _lists_of(name: str) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda value: (name, dict(value.lists()))

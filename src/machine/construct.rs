@@ -185,6 +185,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }))
     }
 
+    /// An instance that is this dict already.
+    pub(super) fn instance_of(
+        &mut self,
+        global: u32,
+        known: Known,
+        native: Option<u32>,
+        dict: S::Value,
+        depth: u16,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let made = self.push_instance(global, Some(known), native, How::New, Vec::new(), depth)?;
+        if let Slot::Pending(pending) = made
+            && let Pending::Instance(instance) = &mut self.pending[pending as usize]
+        {
+            instance.made = Some(dict);
+        }
+        Ok(made)
+    }
+
     /// A value that is complete, and may be given a state of no meaning.
     pub(super) fn push_made(
         &mut self,
@@ -232,7 +250,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The types that sessions are full of.
-    fn moment_or_decimal(&mut self, row: &'static Row, args: &[Slot<S::Value>]) -> Step<'a, S, Slot<S::Value>> {
+    pub(super) fn moment_or_decimal(
+        &mut self,
+        row: &'static Row,
+        args: &[Slot<S::Value>],
+    ) -> Step<'a, S, Slot<S::Value>> {
         let wrong = || self::wrong(row);
         let value = match (row.known, args) {
             (Known::DateTime, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
@@ -265,7 +287,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// A row of the table, with its arguments.
-    fn known(
+    pub(super) fn known(
         &mut self,
         row: &'static Row,
         native: Option<u32>,
@@ -504,6 +526,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
     }
 
+    /// The row of a global, and the framework's own builder, if it is a row of the table.
+    pub(super) fn row_of(&self, global: u32) -> Option<(&'static Row, Option<u32>)> {
+        match self.globals[global as usize].target {
+            Target::Known(row, native) => Some((row, native)),
+            _ => None,
+        }
+    }
+
     /// A plain value, or the framework's own in its place.
     pub(super) fn natively(&mut self, native: Option<u32>, value: S::Value) -> Step<'a, S, Slot<S::Value>> {
         let value = match native {
@@ -547,13 +577,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         if self.sink.view(&state) != View::Dict {
                             return Err(wrong().into());
                         }
-                        let made = self.push_instance(class, Some(row.known), native, How::New, Vec::new(), depth)?;
-                        if let Slot::Pending(pending) = made
-                            && let Pending::Instance(instance) = &mut self.pending[pending as usize]
-                        {
-                            instance.made = Some(state);
-                        }
-                        Ok(made)
+                        self.instance_of(class, row.known, native, state, depth)
                     }
                     _ => self.known(row, native, class, How::New, args),
                 }

@@ -172,3 +172,78 @@ pub fn normal_timedelta(days: i64, seconds: i64, microseconds: i64) -> Result<(i
         _ => Err(ErrorKind::Invalid("timedelta: out of range")),
     }
 }
+// ---- ISO text
+
+fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|value| digits && range.contains(value))
+}
+
+/// A date of the form `2024-05-02`.
+pub fn iso_date(text: &str) -> Option<Day> {
+    let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
+        return None;
+    }
+    date(number(year, 1..=9999)?, number(month, 1..=12)?, number(day, 1..=31)?)
+}
+
+/// A time of the form `10:11:12.000013`, and what stands behind it.
+pub fn iso_time(text: &str) -> Option<(Clock, &str)> {
+    let hour = number(text.get(..2)?, 0..=23)?;
+    let minute = number(text.get(3..5)?, 0..=59)?;
+    let second = number(text.get(6..8)?, 0..=59)?;
+    if text.get(2..3)? != ":" || text.get(5..6)? != ":" {
+        return None;
+    }
+    let rest = &text[8..];
+    let (microsecond, rest) = match rest.strip_prefix('.') {
+        Some(rest) => (number(rest.get(..6)?, 0..=999_999)?, &rest[6..]),
+        None => (0, rest),
+    };
+    let clock = Clock { hour: hour as u8, minute: minute as u8, second: second as u8, microsecond, fold: false };
+    Some((clock, rest))
+}
+
+/// A date and a time with a `T` between them, and what stands behind it.
+pub fn iso_datetime(text: &str) -> Option<(Day, Clock, &str)> {
+    let day = iso_date(text.get(..10)?)?;
+    let (clock, rest) = iso_time(text[10..].strip_prefix('T')?)?;
+    Some((day, clock, rest))
+}
+
+/// An offset of the form `+02:00`, `+02:00:03` or `+02:00:03.000004`, in microseconds.
+pub fn iso_offset(text: &str) -> Option<i64> {
+    let (negative, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (false, rest),
+        ("-", rest) => (true, rest),
+        _ => return None,
+    };
+    let padded = if rest.len() == 5 { format!("{rest}:00") } else { rest.to_owned() };
+    let (clock, rest) = iso_time(&padded)?;
+    let seconds = i64::from(clock.hour) * 3_600 + i64::from(clock.minute) * 60 + i64::from(clock.second);
+    let microseconds = seconds * 1_000_000 + i64::from(clock.microsecond);
+    rest.is_empty().then_some(if negative { -microseconds } else { microseconds })
+}
+
+/// A date of HTTP, `Thu, 02 May 2024 10:11:12 GMT`. The name of the day is not compared with the date.
+pub fn http_date(text: &str) -> Option<(Day, Clock)> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (weekday, rest) = text.split_once(", ")?;
+    let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let parts: [&str; 5] = rest.split(' ').collect::<Vec<_>>().try_into().ok()?;
+    let [day, month, year, time, "GMT"] = parts else {
+        return None;
+    };
+    if !weekdays.contains(&weekday) || day.len() != 2 || year.len() != 4 || time.len() != 8 {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| *name == month)? as u32 + 1;
+    Some((date(number(year, 1..=9999)?, month, number(day, 1..=31)?)?, iso_time(time)?.0))
+}
+
+/// A date that the calendar has.
+fn date(year: u32, month: u32, day: u32) -> Option<Day> {
+    let raw = [(year >> 8) as u8, year as u8, month as u8, day as u8];
+    split_date(&raw).ok()
+}

@@ -80,11 +80,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Makes a value of a slot, and tells how deep containers are nested in it.
     pub(super) fn settle(&mut self, slot: Slot<S::Value>) -> Step<'a, S, (S::Value, u16)> {
-        let pending = match slot {
-            Slot::Value(value, depth) | Slot::Shared(value, depth) => return Ok((value, depth)),
-            Slot::Global(global) => return Ok((self.global_value(global)?, 0)),
-            Slot::Pending(pending) => pending as usize,
-        };
+        match slot {
+            Slot::Value(value, depth) | Slot::Shared(value, depth) => Ok((value, depth)),
+            Slot::Global(global) => match self.global_value(global) {
+                Ok(value) => Ok((value, 0)),
+                Err(failure) => Ok((self.stand_in_value(failure, Vec::new())?, 1)),
+            },
+            Slot::Pending(pending) => match self.settle_pending(pending as usize) {
+                Ok(settled) => Ok(settled),
+                Err(failure) => self.settle_refused(failure, pending),
+            },
+        }
+    }
+
+    fn settle_pending(&mut self, pending: usize) -> Step<'a, S, (S::Value, u16)> {
         match &self.pending[pending] {
             Pending::Args { made: Some(made), .. } => Ok((made.clone(), 1)),
             Pending::Zone { made: Some(made), .. } => Ok((made.clone(), 0)),

@@ -190,6 +190,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 /// How many levels of its own kind a defaultdict or deque holds, and whether another holds it.
 #[derive(Default)]
 pub struct Chain {
-    levels: u16,
-    held: bool,
+    pub(super) levels: u16,
+    pub(super) held: bool,
 }

@@ -13,19 +13,22 @@ pub struct CompiledPolicy {
     pub types: Types,
     pub registered: Vec<Py<PyAny>>,
     pub natives: Vec<Py<PyAny>>,
+    /// Gives a name of the table and arguments for a framework's own value, or None for another one.
+    pub written: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl CompiledPolicy {
     /// `plain`: names read as plain data; `registered`: names with what the app handed over;
-    /// `native`: names of the table with a framework's own builder.
+    /// `native`: names of the table with a framework's own builder; `written`: what JSON has for its values.
     #[new]
-    #[pyo3(signature = (*, plain, registered, native, stub))]
+    #[pyo3(signature = (*, plain, registered, native, written, stub))]
     fn new(
         py: Python<'_>,
         plain: Vec<String>,
         registered: Vec<(String, Py<PyAny>)>,
         native: Vec<(String, Py<PyAny>)>,
+        written: Option<Py<PyAny>>,
         stub: bool,
     ) -> PyResult<Self> {
         let mut core = Policy::default();
@@ -47,6 +50,6 @@ impl CompiledPolicy {
         if stub {
             core.stub();
         }
-        Ok(Self { core, types: Types::resolve(py)?, registered: objects, natives })
+        Ok(Self { core, types: Types::resolve(py)?, registered: objects, natives, written })
     }
 }

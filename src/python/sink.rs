@@ -24,6 +24,9 @@ pub struct PySink<'py, 'p> {
     policy: &'p CompiledPolicy,
     buffers: Option<Bound<'py, PyIterator>>,
     persistent_load: Option<Bound<'py, PyAny>>,
+    find_class: Option<Bound<'py, PyAny>>,
+    /// What `find_class` gave for registered names.
+    found: Vec<Bound<'py, PyAny>>,
     /// What the app's own code made, by address; kept alive, so that no address is used twice.
     objects: HashMap<usize, Bound<'py, PyAny>>,
     /// The zones of this pickle: each is looked up once.
@@ -49,12 +52,24 @@ impl<'py, 'p> PySink<'py, 'p> {
         policy: &'p CompiledPolicy,
         buffers: Option<Bound<'py, PyIterator>>,
         persistent_load: Option<Bound<'py, PyAny>>,
+        find_class: Option<Bound<'py, PyAny>>,
     ) -> Self {
-        Self { py, policy, buffers, persistent_load, objects: HashMap::new(), zones: HashMap::new() }
+        let (objects, zones) = (HashMap::new(), HashMap::new());
+        Self { py, policy, buffers, persistent_load, find_class, found: Vec::new(), objects, zones }
     }
 
-    fn types(&self) -> &'p Types {
+    pub fn py(&self) -> Python<'py> {
+        self.py
+    }
+
+    pub fn types(&self) -> &'p Types {
         &self.policy.types
+    }
+
+    /// Whether the app's own code may be called. It may count on the garbage collector.
+    pub fn runs_own_code(&self) -> bool {
+        let asked = self.persistent_load.is_some() || self.find_class.is_some();
+        asked || !self.policy.registered.is_empty() || !self.policy.natives.is_empty()
     }
 
     /// The result of a known constructor: an exception about the value is the pickle's fault.
@@ -581,10 +596,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
 
     fn construct(&mut self, index: u32, how: How, args: &Object<'py>, kwargs: Option<&Object<'py>>) -> Built<'py> {
-        let Some(object) = self.policy.registered.get(index as usize) else {
+        let own = self.policy.registered.get(index as usize).map(|object| object.bind(self.py).clone());
+        let found = || self.found.get(index as usize - self.policy.registered.len()).cloned();
+        let Some(object) = own.or_else(found) else {
             return Err(ErrorKind::Internal("no such registered object".into()).into());
         };
-        let object = object.bind(self.py).clone();
         let kwargs = kwargs.and_then(|kwargs| kwargs.cast::<PyDict>().ok());
         let Ok(args) = args.cast_exact::<PyTuple>() else {
             return Err(ErrorKind::Invalid("arguments: not a tuple").into());
@@ -610,6 +626,15 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             _ => object.call(args, kwargs),
         };
         self.own(made)
+    }
+
+    fn registered(&mut self, index: u32, module: &str, name: &str) -> Made<u32, PyErr> {
+        let Some(find_class) = &self.find_class else {
+            return Ok(index);
+        };
+        let found = passed(find_class.call1((module, name)))?;
+        self.found.push(found);
+        Ok((self.policy.registered.len() + self.found.len() - 1) as u32)
     }
 
     fn native(&mut self, index: u32, args: &[Object<'py>]) -> Built<'py> {

@@ -78,6 +78,10 @@ types! {
     gc_enable = "gc" "enable";
     stub = "plainpickle.stub" "Stub";
     rebuild = "plainpickle.rebuild" "build";
+    pickle_dumps = "pickle" "dumps";
+    refused = "plainpickle.events" "refused";
+    bytes_io = "io" "BytesIO";
+    io_base = "io" "IOBase";
     text_decoder = "_codecs" "decode";
 }
 

@@ -1,0 +1,113 @@
+"""Sessions: a serializer for any framework. It reads pickle and tagged JSON, and writes either."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+from plainpickle import _core, events
+from plainpickle.exceptions import UnpicklingError, UnreadableValue
+from plainpickle.pickler import dumps
+
+if TYPE_CHECKING:
+    from plainpickle.limits import Limits
+    from plainpickle.policy import Policy
+
+FORMATS = ("json", "pickle")
+ON_FORBIDDEN = ("salvage", "raise")
+
+
+class SessionSerializer:
+    """Reads sessions of old and new form, and writes the one that it is told to.
+
+    Pickle and JSON are told apart by the first byte. One that holds something refused is read
+    without the top-level keys that hold it, since frameworks make an empty session of an
+    exception, and then overwrite the old one. Making a serializer costs nothing.
+
+    Args:
+        policy: which names may be selected; by default the policy of the process.
+        limits: bounds on each session; by default ``Limits()``.
+        format: what is written: ``"json"``, or ``"pickle"`` while older processes still read.
+        protocol: of what is written with ``format="pickle"``: one that the oldest reader knows.
+        on_forbidden: ``"salvage"``, or ``"raise"`` to refuse the session as a whole.
+        store: where sessions are, for the events.
+    """
+
+    __slots__ = ("format", "limits", "on_forbidden", "policy", "protocol", "store")
+
+    def __init__(
+        self,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        format: str = "json",
+        protocol: int = 2,
+        on_forbidden: str = "salvage",
+        store: str | None = None,
+    ) -> None:
+        if format not in FORMATS:
+            raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+        if on_forbidden not in ON_FORBIDDEN:
+            raise ValueError(
+                f"on_forbidden must be one of {', '.join(ON_FORBIDDEN)}, not {on_forbidden!r}"
+            )
+        if not 0 <= protocol <= pickle.HIGHEST_PROTOCOL:
+            raise ValueError(f"protocol must be 0 to {pickle.HIGHEST_PROTOCOL}, not {protocol}")
+        self.policy = policy
+        self.limits = limits
+        self.format = format
+        self.protocol = protocol
+        self.on_forbidden = on_forbidden
+        self.store = store
+
+    def loads(self, data: Any, /) -> Any:
+        """Reads a session: any bytes-like object, or text for JSON.
+
+        Each refusal is an event: one for each key that is left out.
+
+        Raises:
+            UnpicklingError: it is damaged, exhausts a limit, or is no dict and holds something
+                refused; with ``on_forbidden="raise"`` whatever is refused.
+        """
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogatepass")
+        salvage = self.on_forbidden == "salvage"
+        try:
+            session, refusals = _core.read_session(data, self.policy, self.limits, salvage)
+        except UnpicklingError as error:
+            payload = bytes(data)
+            if payload:
+                self._report(error, payload, "refused", None)
+            raise
+        if refusals:
+            payload = bytes(data)
+            for key, refusal in refusals:
+                self._report(refusal, payload, "ignored" if key is None else "dropped", key)
+        return session
+
+    def _report(self, error: UnpicklingError, payload: bytes, action: str, key: str | None) -> None:
+        stored = _core.format_of(payload)
+        events.report(error, payload, action=action, format=stored, key=key, store=self.store)
+
+    def dumps(self, session: Any, /) -> bytes:
+        """Writes a session, once it is known that it could be read back.
+
+        Raises:
+            UnreadableValue: a ``PicklingError`` that says which value could not be, and where.
+        """
+        if self.format == "pickle":
+            return dumps(session, self.protocol, policy=self.policy, limits=self.limits)
+        written = _core.write_json(session, self.policy, self.limits)
+        if isinstance(written, tuple):
+            raise UnreadableValue.of(written)
+        return written
+
+    def decode(self, data: Any, /) -> Any:
+        """Reads a session, as :meth:`loads`."""
+        return self.loads(data)
+
+    def encode(self, session: Any, /) -> bytes:
+        """Writes a session, as :meth:`dumps`. A framework's own dict is written as a dict."""
+        if isinstance(session, dict) and type(session) is not dict:
+            session = dict(session)
+        return self.dumps(session)

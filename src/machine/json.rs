@@ -1,0 +1,732 @@
+//! Tagged JSON: what each token does to the stack, and each tag to what stands in its object.
+//! Containers and known values are made by the same instructions as those of pickles.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use num_bigint::BigInt;
+
+use crate::error::{ErrorKind, Failure, reserve};
+use crate::globals::{self, Known};
+use crate::json::{Number, Quoted, Tokens};
+use crate::limits::{self, Limit};
+use crate::sink::{Factory, How, KnownValue, Sink, View};
+
+use super::construct::Args;
+use super::fields::{http_date, iso_date, iso_datetime, iso_offset, iso_time};
+use super::{Machine, Slot, Step, cost};
+
+/// A list or an object that is not closed yet.
+struct Level<'a> {
+    /// Where its items start on the stack.
+    start: usize,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Array,
+    Object(Object<'a>),
+}
+
+/// An object that is not closed yet.
+#[derive(Default)]
+struct Object<'a> {
+    /// The only key so far, if it looks like a tag. It is not on the stack.
+    tag: Option<Cow<'a, str>>,
+    /// The tag's list is on the stack as items, and not as a list.
+    open: bool,
+    /// All keys so far are this one, which looks like a tag.
+    repeated: Option<Cow<'a, str>>,
+    keys: usize,
+    /// What it is the content of, if its keys are no tags there.
+    inside: Option<Inside>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// `" namespace"`: attributes.
+    Namespace,
+    /// `" di"`: a dict that looks like a tag.
+    Dict,
+}
+
+impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
+    /// Reads one JSON value, and nothing but whitespace behind it.
+    pub(super) fn run_json(&mut self, data: &'a [u8]) -> Step<'a, S, S::Value> {
+        let mut tokens = Tokens::new(data);
+        let read = self.json_value(&mut tokens);
+        let offset = self.offset;
+        read.map_err(|failure| match failure {
+            Failure::Pickle(error) => error.at(offset, None).into(),
+            failure => failure,
+        })
+    }
+
+    fn json_value(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S, S::Value> {
+        let mut levels: Vec<Level<'a>> = Vec::new();
+        loop {
+            let complete = self.json_token(tokens, &mut levels)?;
+            if !complete {
+                continue;
+            }
+            // A value is complete: it is on top of the stack, or it is the list of a tag.
+            loop {
+                let byte = tokens.peek();
+                self.offset = tokens.position();
+                let Some(level) = levels.last_mut() else {
+                    if byte.is_some() {
+                        return Err(ErrorKind::Json("something after the value").into());
+                    }
+                    let slot = self.pop()?;
+                    return Ok(self.settle(slot)?.0);
+                };
+                match (byte, &mut level.kind) {
+                    (Some(b','), Kind::Array) => {
+                        tokens.pass();
+                        break;
+                    }
+                    (Some(b','), Kind::Object(object)) => {
+                        tokens.pass();
+                        if let Some(key) = object.tag.take() {
+                            // It is no tag, but the first of several keys.
+                            self.json_untag(key, object.open, level.start)?;
+                        }
+                        self.json_key(tokens, object)?;
+                        break;
+                    }
+                    (Some(b']'), Kind::Array) => {
+                        tokens.pass();
+                        let start = level.start;
+                        levels.pop();
+                        match levels.last_mut().map(|outer| &mut outer.kind) {
+                            Some(Kind::Object(object)) if object.tag.is_some() => object.open = true,
+                            _ => self.list(start)?,
+                        }
+                    }
+                    (Some(b'}'), Kind::Object(object)) => {
+                        tokens.pass();
+                        let object = std::mem::take(object);
+                        let start = level.start;
+                        levels.pop();
+                        self.json_object(object, start)?;
+                    }
+                    (Some(_), _) => return Err(ErrorKind::Json("a comma or the end of a container is due").into()),
+                    (None, _) => return Err(ErrorKind::EndOfJson.into()),
+                }
+            }
+        }
+    }
+
+    /// Carries out the token that starts a value. True if the value is complete.
+    fn json_token(&mut self, tokens: &mut Tokens<'a>, levels: &mut Vec<Level<'a>>) -> Step<'a, S, bool> {
+        let byte = tokens.peek();
+        self.offset = tokens.position();
+        reserve(&mut self.stack)?;
+        match byte {
+            Some(b'"') => {
+                let slot = self.json_text(tokens.quoted()?)?;
+                self.stack.push(slot);
+            }
+            Some(b'[') => {
+                let tag = match levels.last().map(|outer| &outer.kind) {
+                    Some(Kind::Object(object)) => object.tag.as_deref(),
+                    _ => None,
+                };
+                tokens.pass();
+                if tag == Some(" str") {
+                    return self.json_joined(tokens).map(|()| true);
+                }
+                self.json_open(levels, Kind::Array)?;
+                return Ok(tokens.peek() == Some(b']'));
+            }
+            Some(b'{') => {
+                tokens.pass();
+                let inside = match levels.last().map(|outer| &outer.kind) {
+                    Some(Kind::Object(object)) => match object.tag.as_deref() {
+                        Some(" namespace") => Some(Inside::Namespace),
+                        Some(" di") => Some(Inside::Dict),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let mut object = Object { inside, ..Object::default() };
+                let empty = tokens.peek() == Some(b'}');
+                if !empty {
+                    self.json_key(tokens, &mut object)?;
+                }
+                self.json_open(levels, Kind::Object(object))?;
+                // The key is on the stack already.
+                if let Some(Level { start, kind: Kind::Object(object) }) = levels.last_mut() {
+                    *start -= usize::from(object.keys == 1 && object.tag.is_none());
+                }
+                return Ok(empty);
+            }
+            Some(b'n') if tokens.word("null") => {
+                let value = self.sink.none()?;
+                self.push(value)?;
+            }
+            Some(b't') if tokens.word("true") => {
+                let value = self.sink.bool(true)?;
+                self.push(value)?;
+            }
+            Some(b'f') if tokens.word("false") => {
+                let value = self.sink.bool(false)?;
+                self.push(value)?;
+            }
+            Some(b'-' | b'0'..=b'9' | b'N' | b'I') => {
+                let value = match tokens.number()? {
+                    Number::Int(digits) => self.int_text(digits),
+                    Number::Float(value) => self.sink.float(value),
+                };
+                let value = self.without_opcode(value);
+                self.push_or_stand_in(value)?;
+            }
+            Some(_) => return Err(ErrorKind::Json("no value starts so").into()),
+            None if levels.is_empty() => return Err(ErrorKind::EndOfInput.into()),
+            None => return Err(ErrorKind::EndOfJson.into()),
+        }
+        Ok(true)
+    }
+
+    /// Bounds what is open before it is known how deep it is: a tag takes two levels for one of its value.
+    fn json_open(&mut self, levels: &mut Vec<Level<'a>>, kind: Kind<'a>) -> Step<'a, S> {
+        let bound = self.budget.limits().depth.saturating_mul(2).saturating_add(8);
+        limits::check(levels.len() as u64, bound, Limit::Depth)?;
+        reserve(levels)?;
+        levels.push(Level { start: self.stack.len(), kind });
+        Ok(())
+    }
+
+    fn json_text(&mut self, text: Quoted<'a>) -> Step<'a, S, Slot<S::Value>> {
+        if S::LEAF > 0 {
+            self.budget.memory(S::LEAF)?;
+        }
+        let value = match text {
+            Quoted::Text(text) => self.sink.text(text)?,
+            Quoted::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
+        };
+        Ok(Slot::Value(value, 0))
+    }
+
+    /// Reads a key and its colon.
+    fn json_key(&mut self, tokens: &mut Tokens<'a>, object: &mut Object<'a>) -> Step<'a, S> {
+        let byte = tokens.peek();
+        self.offset = tokens.position();
+        match byte {
+            Some(b'"') => {}
+            Some(_) => return Err(ErrorKind::Json("a key is due").into()),
+            None => return Err(ErrorKind::EndOfJson.into()),
+        }
+        let mut key = tokens.quoted()?;
+        match tokens.peek() {
+            Some(b':') => tokens.pass(),
+            Some(_) => return Err(ErrorKind::Json("a colon is due").into()),
+            None => return Err(ErrorKind::EndOfJson.into()),
+        }
+        object.keys += 1;
+        match (&key, object.inside) {
+            (Quoted::Text(text), None) if text.starts_with(' ') => {
+                if object.keys == 1 {
+                    object.tag = Some(text.clone());
+                    object.repeated = Some(text.clone());
+                    return Ok(());
+                }
+                if object.repeated.as_ref() != Some(text) {
+                    object.repeated = None;
+                }
+            }
+            (Quoted::Text(text), Some(Inside::Dict)) => {
+                let Some(bare) = text.strip_suffix("__").filter(|bare| bare.starts_with(' ') && object.keys == 1)
+                else {
+                    return Err(ErrorKind::Json("what an escaped key looks like").into());
+                };
+                key = Quoted::Text(Cow::Owned(bare.to_owned()));
+            }
+            (Quoted::Surrogates(raw), Some(Inside::Dict)) => {
+                let Some(bare) = raw.strip_suffix(b"__").filter(|bare| bare.starts_with(b" ") && object.keys == 1)
+                else {
+                    return Err(ErrorKind::Json("what an escaped key looks like").into());
+                };
+                key = Quoted::Surrogates(bare.to_owned());
+            }
+            // A tag is text that every system can write.
+            (Quoted::Surrogates(raw), None) if raw.starts_with(b" ") && object.keys == 1 => {
+                object.repeated = Some(String::from_utf8_lossy(raw).into_owned().into());
+            }
+            _ => object.repeated = None,
+        }
+        reserve(&mut self.stack)?;
+        let slot = self.json_text(key)?;
+        self.stack.push(slot);
+        Ok(())
+    }
+
+    /// The tag was the first of several keys: puts it below its value.
+    fn json_untag(&mut self, key: Cow<'a, str>, open: bool, start: usize) -> Step<'a, S> {
+        if open {
+            self.list(start)?;
+        }
+        reserve(&mut self.stack)?;
+        let key = self.json_text(Quoted::Text(key))?;
+        self.stack.insert(start, key);
+        Ok(())
+    }
+
+    /// The end of an object: what its tag says, or a dict.
+    fn json_object(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
+        if let Some(tag) = object.tag {
+            let causes: Vec<_> = if S::SALVAGE { self.stack[start..].to_vec() } else { Vec::new() };
+            let made = self.json_tag(&tag, object.open, start);
+            let made = self.without_opcode(made);
+            let slot = match made {
+                Ok(slot) => slot,
+                Err(failure) => self.stand_in(failure, causes)?,
+            };
+            self.stack.truncate(start);
+            self.stack.push(slot);
+            return Ok(());
+        }
+        if object.repeated.is_some() {
+            // Other readers would see one key, and take it for a tag.
+            self.stack.truncate(start);
+            let refused = self.without_opcode(Err::<(), _>(ErrorKind::UnknownTag.into()));
+            return refused.or_else(|failure| self.push_stand_in(failure));
+        }
+        if object.inside == Some(Inside::Dict) && object.keys != 1 {
+            return Err(ErrorKind::Json("what an escaped key looks like").into());
+        }
+        self.dict(start)
+    }
+
+    /// `" str"`: texts that are joined without making pairs of surrogates.
+    fn json_joined(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S> {
+        let mut raw = Vec::new();
+        if tokens.peek() != Some(b']') {
+            loop {
+                let byte = tokens.peek();
+                self.offset = tokens.position();
+                if byte != Some(b'"') {
+                    return Err(ErrorKind::Json("a part of a text is due").into());
+                }
+                match tokens.quoted()? {
+                    Quoted::Text(text) => raw.extend_from_slice(text.as_bytes()),
+                    Quoted::Surrogates(part) => raw.extend(part),
+                }
+                if !tokens.passed(b',') {
+                    break;
+                }
+            }
+        }
+        if !tokens.passed(b']') {
+            return Err(ErrorKind::Json("a comma or the end of a container is due").into());
+        }
+        let text = match String::from_utf8(raw) {
+            Ok(text) => Quoted::Text(Cow::Owned(text)),
+            Err(error) => Quoted::Surrogates(error.into_bytes()),
+        };
+        let slot = self.json_text(text)?;
+        self.stack.push(slot);
+        Ok(())
+    }
+
+    /// An error inside of JSON is at no opcode.
+    fn without_opcode<T>(&self, made: Step<'a, S, T>) -> Step<'a, S, T> {
+        made.map_err(|failure| match failure {
+            Failure::Pickle(error) => error.at(self.offset, None).into(),
+            failure => failure,
+        })
+    }
+
+    // ---- tags
+
+    /// What a tag makes of what stands above `start`: the items of its list if it is `open`, else one value.
+    fn json_tag(&mut self, tag: &str, open: bool, start: usize) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::Invalid("content of a tag");
+        let count = self.stack.len() - start;
+        if open {
+            match tag {
+                " t" => self.tuple(start)?,
+                " dict" => {
+                    self.even(count)?;
+                    self.dict(start)?;
+                }
+                " ordereddict" | " counter" => {
+                    self.even(count)?;
+                    let (module, name) = ("collections", if tag == " counter" { "Counter" } else { "OrderedDict" });
+                    self.fill_dict(start, module, name, Args::new())?;
+                }
+                " defaultdict" => {
+                    self.even(count.checked_sub(1).ok_or_else(wrong)?)?;
+                    let factory = self.stack.remove(start);
+                    let factory = self.json_factory(&factory)?;
+                    self.budget.memory(cost::OBJECT)?;
+                    let dict = self.sink.known(KnownValue::DefaultDict(factory))?;
+                    self.stack.insert(start, Slot::Value(dict, 1));
+                    self.insert(start + 1)?;
+                }
+                " set" => {
+                    self.budget.memory(cost::SET)?;
+                    let set = self.sink.set()?;
+                    self.stack.insert(start, Slot::Value(set, 1));
+                    self.add(start + 1)?;
+                }
+                " frozenset" => self.frozenset(start)?,
+                " deque" => {
+                    if count == 0 {
+                        return Err(wrong().into());
+                    }
+                    let bound = self.stack.remove(start);
+                    let args: Args<_> = [self.empty_tuple()?, bound].into_iter().collect();
+                    let deque = self.json_known("collections", "deque", args)?;
+                    self.stack.insert(start, deque);
+                    self.extend(start + 1)?;
+                }
+                " range" => return self.json_row("builtins", "range", start),
+                " complex" => return self.json_row("builtins", "complex", start),
+                " fraction" if count == 2 => return self.json_row("fractions", "Fraction", start),
+                " timedelta" => return self.json_row("datetime", "timedelta", start),
+                " struct_time" => {
+                    self.tuple(start)?;
+                    return self.json_row("time", "struct_time", start);
+                }
+                " array" => {
+                    if count == 0 {
+                        return Err(wrong().into());
+                    }
+                    self.list(start + 1)?;
+                    return self.json_row("array", "array", start);
+                }
+                " ip" | " path" => {
+                    if count == 0 {
+                        return Err(wrong().into());
+                    }
+                    let class = self.stack.remove(start);
+                    let module = if tag == " ip" { "ipaddress" } else { "pathlib" };
+                    let Some(name) = self.text_of(&class) else {
+                        return Err(wrong().into());
+                    };
+                    let row = globals::lookup(module, &name);
+                    if !row.is_some_and(|row| matches!(row.known, Known::Ip(_) | Known::Path(_))) {
+                        return Err(wrong().into());
+                    }
+                    return self.json_row(module, &name, start);
+                }
+                " time" | " datetime" if count == 3 => {
+                    let zone = self.stack.pop().ok_or_else(wrong)?;
+                    let fold = self.stack.pop().ok_or_else(wrong)?;
+                    let text = self.stack.pop().ok_or_else(wrong)?;
+                    let fold = match &fold {
+                        Slot::Value(fold, _) => match self.sink.view(fold) {
+                            View::Int(fold @ 0..=1) => fold == 1,
+                            _ => return Err(wrong().into()),
+                        },
+                        _ => return Err(wrong().into()),
+                    };
+                    let zone = self.zone_argument(std::slice::from_ref(&zone))?;
+                    return self.json_moment(tag, &text, fold, zone, false);
+                }
+                " timezone" if count == 2 => {
+                    let name = self.stack.pop().ok_or_else(wrong)?;
+                    let offset = self.stack.pop().ok_or_else(wrong)?;
+                    let name = match name {
+                        Slot::Value(name, _) if matches!(self.sink.view(&name), View::Text(_) | View::Surrogates) => {
+                            name
+                        }
+                        _ => return Err(wrong().into()),
+                    };
+                    let offset = self.text_of(&offset).as_deref().and_then(iso_offset).ok_or_else(wrong)?;
+                    return Ok(Slot::Value(self.fixed_zone(offset, Some(&name))?, 0));
+                }
+                " uuid" if count == 2 => {
+                    let safe = self.stack.pop().ok_or_else(wrong)?;
+                    let text = self.stack.pop().ok_or_else(wrong)?;
+                    let safe = match &safe {
+                        Slot::Value(safe, _) => match self.sink.view(safe) {
+                            View::Int(safe @ -1..=0) => safe,
+                            _ => return Err(wrong().into()),
+                        },
+                        _ => return Err(wrong().into()),
+                    };
+                    return self.json_uuid(&text, Some(safe));
+                }
+                " reduce" => return self.json_reduce(start),
+                " str" => {}
+                _ => return Err(if is_known(tag) { wrong() } else { ErrorKind::UnknownTag }.into()),
+            }
+            return self.stack.pop().ok_or_else(|| wrong().into());
+        }
+        let slot = self.stack.pop().ok_or_else(wrong)?;
+        match tag {
+            // Joined already; its parts were read on the spot.
+            " str" => return Ok(slot),
+            " di" | " namespace" => {
+                let Slot::Value(dict, _) = &slot else {
+                    return Err(wrong().into());
+                };
+                if self.sink.view(dict) != View::Dict {
+                    return Err(wrong().into());
+                }
+                if tag == " di" {
+                    return Ok(slot);
+                }
+                let namespace = self.json_known("types", "SimpleNamespace", Args::new())?;
+                self.stack.push(namespace);
+                self.build(slot)?;
+                return self.stack.pop().ok_or_else(|| wrong().into());
+            }
+            _ if !is_known(tag) => return Err(ErrorKind::UnknownTag.into()),
+            _ => {}
+        }
+        let Some(text) = self.text_of(&slot) else {
+            let surrogates = matches!(&slot, Slot::Value(value, _) if self.sink.view(value) == View::Surrogates);
+            if tag == " m" && surrogates {
+                return self.json_markup(slot);
+            }
+            return Err(wrong().into());
+        };
+        match tag {
+            " m" => self.json_markup(slot),
+            " b" | " bytearray" => {
+                self.budget.memory(text.len())?;
+                let raw = STANDARD.decode(text.as_bytes()).map_err(|_| wrong())?;
+                let made = if tag == " b" {
+                    self.sink.bytes(Cow::Owned(raw))?
+                } else {
+                    self.budget.memory(cost::LIST)?;
+                    self.sink.bytearray(Cow::Owned(raw))?
+                };
+                Ok(Slot::Value(made, 0))
+            }
+            " u" => self.json_uuid(&slot, None),
+            " f" => {
+                let value = match text.as_str() {
+                    "nan" => f64::NAN,
+                    "inf" => f64::INFINITY,
+                    "-inf" => f64::NEG_INFINITY,
+                    hex if is_hex(hex, 16) => f64::from_bits(u64::from_str_radix(hex, 16).map_err(|_| wrong())?),
+                    _ => return Err(wrong().into()),
+                };
+                if text.len() == 16 && !value.is_nan() {
+                    return Err(wrong().into());
+                }
+                Ok(Slot::Value(self.sink.float(value)?, 0))
+            }
+            " int" => {
+                let (negative, hex) = match text.strip_prefix('-') {
+                    Some(hex) => (true, hex),
+                    None => (false, text.as_str()),
+                };
+                let hex = hex.strip_prefix("0x").filter(|hex| !hex.is_empty() && is_hex(hex, hex.len()));
+                let hex = hex.ok_or_else(wrong)?;
+                limits::check(4 * hex.len() as u64, self.budget.limits().int_bits.saturating_add(3), Limit::IntBits)?;
+                self.budget.work(hex.len() / 4)?;
+                let value = BigInt::parse_bytes(hex.as_bytes(), 16).ok_or_else(wrong)?;
+                let value = if negative { -value } else { value };
+                self.push_long(&value.to_signed_bytes_le())?;
+                self.stack.pop().ok_or_else(|| wrong().into())
+            }
+            " decimal" => {
+                let row = globals::lookup("decimal", "Decimal").ok_or_else(wrong)?;
+                self.moment_or_decimal(row, &[slot])
+            }
+            " date" => {
+                let day = iso_date(&text).ok_or_else(wrong)?;
+                Ok(Slot::Value(self.sink.known(KnownValue::Date(day))?, 0))
+            }
+            " time" | " datetime" => self.json_moment(tag, &slot, false, None, true),
+            " timezone" => {
+                let offset = iso_offset(&text).ok_or_else(wrong)?;
+                Ok(Slot::Value(self.fixed_zone(offset, None)?, 0))
+            }
+            " zone" => match slot {
+                Slot::Value(key, _) => Ok(Slot::Value(self.zone_info(&key, true)?, 0)),
+                _ => Err(wrong().into()),
+            },
+            " d" => {
+                let (day, clock) = http_date(&text).ok_or_else(wrong)?;
+                let utc = self.fixed_zone(0, None)?;
+                Ok(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, Some(&utc)))?, 0))
+            }
+            _ => Err(wrong().into()),
+        }
+    }
+
+    fn even(&self, count: usize) -> Step<'a, S> {
+        if count.is_multiple_of(2) { Ok(()) } else { Err(ErrorKind::Invalid("content of a tag").into()) }
+    }
+
+    fn empty_tuple(&mut self) -> Step<'a, S, Slot<S::Value>> {
+        Ok(Slot::Value(self.sink.tuple(std::iter::empty())?, 1))
+    }
+
+    /// The text of a slot; of a short string mostly.
+    fn text_of(&self, slot: &Slot<S::Value>) -> Option<String> {
+        match slot {
+            Slot::Value(value, _) => match self.sink.view(value) {
+                View::Text(text) => Some(text.to_owned()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn json_factory(&self, slot: &Slot<S::Value>) -> Step<'a, S, Option<Factory>> {
+        if matches!(slot, Slot::Value(value, _) if self.sink.view(value) == View::None) {
+            return Ok(None);
+        }
+        let all =
+            [Factory::Int, Factory::List, Factory::Set, Factory::Dict, Factory::Str, Factory::Float, Factory::Tuple];
+        let name = self.text_of(slot);
+        match all.into_iter().find(|factory| name.as_deref() == Some(factory.name())) {
+            Some(factory) => Ok(Some(factory)),
+            None => Err(ErrorKind::Invalid("content of a tag").into()),
+        }
+    }
+
+    /// A row of the table, made of what stands above `start`.
+    fn json_row(&mut self, module: &str, name: &str, start: usize) -> Step<'a, S, Slot<S::Value>> {
+        let mut args = Args::new();
+        for slot in self.stack.drain(start..) {
+            args.push(slot.unshared());
+        }
+        self.json_known(module, name, args)
+    }
+
+    fn json_known(&mut self, module: &str, name: &str, args: Args<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+        let Some(row) = globals::lookup(module, name) else {
+            return Err(ErrorKind::Internal("a tag without a row".into()).into());
+        };
+        self.budget.work(args.len())?;
+        // None of these rows is an instance that waits for its state: the number is not looked at.
+        self.known(row, None, u32::MAX, How::Call, args)
+    }
+
+    fn fill_dict(&mut self, start: usize, module: &str, name: &str, args: Args<S::Value>) -> Step<'a, S> {
+        let dict = self.json_known(module, name, args)?;
+        self.stack.insert(start, dict);
+        self.insert(start + 1)
+    }
+
+    fn json_moment(
+        &mut self,
+        tag: &str,
+        text: &Slot<S::Value>,
+        fold: bool,
+        zone: Option<S::Value>,
+        offset: bool,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::Invalid("content of a tag");
+        let text = self.text_of(text).ok_or_else(wrong)?;
+        let (day, mut clock, rest) = match tag {
+            " time" => iso_time(&text).map(|(clock, rest)| (None, clock, rest)),
+            _ => iso_datetime(&text).map(|(day, clock, rest)| (Some(day), clock, rest)),
+        }
+        .ok_or_else(wrong)?;
+        let zone = match rest {
+            "" => zone,
+            rest if offset => Some(self.fixed_zone(iso_offset(rest).ok_or_else(wrong)?, None)?),
+            _ => return Err(wrong().into()),
+        };
+        clock.fold = fold;
+        let known = match day {
+            Some(day) => KnownValue::DateTime(day, clock, zone.as_ref()),
+            None => KnownValue::Time(clock, zone.as_ref()),
+        };
+        Ok(Slot::Value(self.sink.known(known)?, 0))
+    }
+
+    fn json_uuid(&mut self, text: &Slot<S::Value>, safe: Option<i64>) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::Invalid("content of a tag");
+        let text = self.text_of(text).filter(|text| is_hex(text, 32)).ok_or_else(wrong)?;
+        let int = u128::from_str_radix(&text, 16).map_err(|_| wrong())?;
+        self.budget.memory(cost::TUPLE)?;
+        Ok(Slot::Value(self.sink.known(KnownValue::Uuid(int, safe))?, 0))
+    }
+
+    fn json_markup(&mut self, text: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+        let class = self.global("markupsafe", "Markup")?;
+        self.json_call(class, [text].into_iter().collect())
+    }
+
+    /// A framework's own value: one of the names that profiles have builders for, and its arguments.
+    fn json_reduce(&mut self, start: usize) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::Invalid("content of a tag");
+        if start == self.stack.len() {
+            return Err(wrong().into());
+        }
+        let name = self.stack.remove(start);
+        let name = self.text_of(&name).ok_or_else(wrong)?;
+        let (module, name) = name.rsplit_once('.').ok_or_else(wrong)?;
+        let class = self.global(module, name)?;
+        let args = self.stack.drain(start..).map(Slot::unshared).collect();
+        self.json_call(class, args)
+    }
+
+    fn json_call(&mut self, class: Slot<S::Value>, args: Args<S::Value>) -> Step<'a, S, Slot<S::Value>> {
+        let Slot::Global(global) = class else {
+            return Err(ErrorKind::UnknownTag.into());
+        };
+        if let Some((row, native)) = self.row_of(global) {
+            match (row.known, args.as_slice()) {
+                (Known::Text | Known::PytzUtc | Known::PytzZone | Known::PytzFixed, _) => {
+                    return self.known(row, native, global, How::New, args);
+                }
+                (Known::MultiValueDict | Known::MultiDict, [Slot::Value(lists, depth)])
+                    if self.sink.view(lists) == View::Dict =>
+                {
+                    let (lists, depth) = (lists.clone(), *depth);
+                    return self.instance_of(global, row.known, native, lists, depth);
+                }
+                _ => {}
+            }
+        }
+        let name = self.global_name(global);
+        Err(ErrorKind::ForbiddenUse { name, reason: "not in JSON" }.into())
+    }
+}
+
+fn is_hex(text: &str, size: usize) -> bool {
+    text.len() == size && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether the format has such a tag.
+fn is_known(tag: &str) -> bool {
+    const TAGS: &[&str] = &[
+        "t",
+        "b",
+        "bytearray",
+        "u",
+        "uuid",
+        "m",
+        "di",
+        "d",
+        "dict",
+        "ordereddict",
+        "counter",
+        "defaultdict",
+        "set",
+        "frozenset",
+        "deque",
+        "f",
+        "int",
+        "complex",
+        "fraction",
+        "range",
+        "decimal",
+        "date",
+        "time",
+        "datetime",
+        "timedelta",
+        "timezone",
+        "zone",
+        "namespace",
+        "array",
+        "struct_time",
+        "ip",
+        "path",
+        "str",
+        "reduce",
+    ];
+    tag.strip_prefix(' ').is_some_and(|tag| TAGS.contains(&tag))
+}

@@ -1,0 +1,359 @@
+//! How Python objects are looked at when they are written as JSON.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyComplex, PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
+    PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfoAccess,
+};
+
+use crate::error::Failure;
+use crate::limits::Limits;
+use crate::sink::{Clock, Day, Factory, Ip, Path};
+use crate::tree::{DictKind, Shape, Tree, split_pair};
+
+use super::policy::CompiledPolicy;
+use super::session;
+use super::sink::PySink;
+use super::types::Types;
+
+/// Integers of more bits are written in hexadecimal: conversion is quadratic, and readers bound digits.
+const DECIMAL_BITS: u64 = 1 << 13;
+
+type Object<'py> = Bound<'py, PyAny>;
+
+/// Python objects, under a policy that knows what frameworks' classes are.
+pub struct PyTree<'py, 'p> {
+    py: Python<'py>,
+    policy: &'p CompiledPolicy,
+    limits: &'p Limits,
+    /// Where inside of a foreign value it was that could not be read.
+    pub inside: Cell<String>,
+}
+
+/// A walk over the parts of a container.
+pub enum Cursor<'py> {
+    Items(std::vec::IntoIter<Object<'py>>),
+    List(Bound<'py, PyList>, usize),
+    Tuple(Bound<'py, PyTuple>, usize),
+}
+
+fn failed(error: PyErr) -> Failure<PyErr> {
+    Failure::Sink(Box::new(error))
+}
+
+impl<'py, 'p> PyTree<'py, 'p> {
+    /// A look at objects that will be read under this policy and these limits.
+    pub fn new(py: Python<'py>, policy: &'p CompiledPolicy, limits: &'p Limits) -> Self {
+        Self { py, policy, limits, inside: Cell::default() }
+    }
+
+    fn types(&self) -> &'p Types {
+        &self.policy.types
+    }
+
+    fn is(&self, value: &Object<'py>, class: &Py<PyAny>) -> bool {
+        Types::is(class, &value.get_type())
+    }
+
+    /// Whether a zone has a form of its own.
+    fn is_zone(&self, zone: &Object<'py>) -> PyResult<bool> {
+        let types = self.types();
+        Ok(self.is(zone, &types.timezone)
+            || self.is(zone, &types.zone_info) && !zone.getattr("key")?.is_none()
+            || self.framework_value(zone)?.is_some())
+    }
+
+    /// What a profile writes for a framework's own value.
+    fn framework_value(&self, value: &Object<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match &self.policy.written {
+            Some(written) => Ok(written.bind(self.py).call1((value,))?.extract()?),
+            None => Ok(None),
+        }
+    }
+
+    fn found<'v>(&'v self, value: &'v Object<'py>) -> PyResult<Shape<'v, Object<'py>>> {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return match text.to_str() {
+                Ok(text) => Ok(Shape::Text(text)),
+                Err(_) => Ok(Shape::Surrogates(Cow::Owned(surrogates(text)?))),
+            };
+        }
+        if let Ok(int) = value.cast_exact::<PyInt>() {
+            return match int.extract() {
+                Ok(small) => Ok(Shape::Int(small)),
+                Err(_) => {
+                    let bits: u64 = int.call_method0("bit_length")?.extract()?;
+                    let format = if bits > DECIMAL_BITS { "#x" } else { "d" };
+                    Ok(Shape::BigInt(Cow::Owned(int.call_method1("__format__", (format,))?.extract()?)))
+                }
+            };
+        }
+        if value.is_none() {
+            return Ok(Shape::None);
+        }
+        if let Ok(value) = value.cast_exact::<PyBool>() {
+            return Ok(Shape::Bool(value.is_true()));
+        }
+        if let Ok(value) = value.cast_exact::<PyFloat>() {
+            return Ok(Shape::Float(value.value()));
+        }
+        if let Ok(dict) = value.cast_exact::<PyDict>() {
+            return Ok(self.dict(DictKind::Plain, dict));
+        }
+        if value.is_exact_instance_of::<PyList>() {
+            return Ok(Shape::List);
+        }
+        if value.is_exact_instance_of::<PyTuple>() {
+            return Ok(Shape::Tuple);
+        }
+        if let Ok(raw) = value.cast_exact::<PyBytes>() {
+            return Ok(Shape::Bytes(Cow::Borrowed(raw.as_bytes())));
+        }
+        if value.is_exact_instance_of::<PySet>() {
+            return Ok(Shape::Set);
+        }
+        if value.is_exact_instance_of::<PyFrozenSet>() {
+            return Ok(Shape::FrozenSet);
+        }
+        if let Ok(raw) = value.cast_exact::<PyByteArray>() {
+            return Ok(Shape::ByteArray(Cow::Owned(raw.to_vec())));
+        }
+        if let Some(shape) = self.moment(value)? {
+            return Ok(shape);
+        }
+        let types = self.types();
+        let class = value.get_type();
+        let is = |field: &Py<PyAny>| Types::is(field, &class);
+        let text = |value: &Object<'py>| -> PyResult<Cow<'v, str>> { Ok(Cow::Owned(value.str()?.extract()?)) };
+        if is(&types.decimal) {
+            return Ok(Shape::Decimal(text(value)?));
+        }
+        if is(&types.uuid) {
+            let safe = value.getattr("is_safe")?.getattr("value")?;
+            return Ok(Shape::Uuid(value.getattr("int")?.extract()?, safe.extract()?));
+        }
+        if is(&types.timezone) {
+            let given = value.call_method0("__getinitargs__")?.cast_into::<PyTuple>()?;
+            let offset = given.get_item(0)?.cast_into::<PyDelta>()?;
+            let seconds = i64::from(offset.get_days()) * 86_400 + i64::from(offset.get_seconds());
+            let microseconds = seconds * 1_000_000 + i64::from(offset.get_microseconds());
+            return Ok(Shape::Timezone(microseconds, given.get_item(1).ok()));
+        }
+        if is(&types.zone_info)
+            && let Ok(key) = value.getattr("key")?.extract()
+        {
+            return Ok(Shape::ZoneInfo(Cow::Owned(key)));
+        }
+        for (field, kind) in [(&types.ordered_dict, DictKind::Ordered), (&types.counter, DictKind::Counter)] {
+            if is(field) {
+                return Ok(self.dict(kind, value.cast()?));
+            }
+        }
+        if is(&types.default_dict) {
+            let factory = value.getattr("default_factory")?;
+            if factory.is_none() {
+                return Ok(self.dict(DictKind::Default(None), value.cast()?));
+            }
+            let all = [
+                Factory::Int,
+                Factory::List,
+                Factory::Set,
+                Factory::Dict,
+                Factory::Str,
+                Factory::Float,
+                Factory::Tuple,
+            ];
+            if let Some(factory) = all.into_iter().find(|each| types.factory(*each).bind(self.py).is(&factory)) {
+                return Ok(self.dict(DictKind::Default(Some(factory)), value.cast()?));
+            }
+            let class = factory.repr()?.to_string();
+            return Ok(Shape::Foreign(format!("collections.defaultdict of {class}")));
+        }
+        if is(&types.deque) {
+            return Ok(Shape::Deque(value.getattr("maxlen")?.extract()?));
+        }
+        if is(&types.namespace) {
+            return Ok(Shape::Namespace);
+        }
+        if is(&types.fraction) {
+            return Ok(Shape::Fraction(value.getattr("numerator")?, value.getattr("denominator")?));
+        }
+        if is(&types.range) {
+            return Ok(Shape::Range([value.getattr("start")?, value.getattr("stop")?, value.getattr("step")?]));
+        }
+        if let Ok(complex) = value.cast_exact::<PyComplex>() {
+            return Ok(Shape::Complex(complex.getattr("real")?.extract()?, complex.getattr("imag")?.extract()?));
+        }
+        if is(&types.struct_time) {
+            return Ok(Shape::StructTime);
+        }
+        if is(&types.array) {
+            return Ok(Shape::Array(value.getattr("typecode")?.extract()?));
+        }
+        let addresses = [Ip::V4Address, Ip::V6Address, Ip::V4Network, Ip::V6Network, Ip::V4Interface, Ip::V6Interface];
+        if let Some(ip) = addresses.into_iter().find(|ip| is(types.ip(*ip))) {
+            return Ok(Shape::Ip(ip, text(value)?));
+        }
+        let paths = [Path::Posix, Path::Windows, Path::PurePosix, Path::PureWindows];
+        if let Some(path) = paths.into_iter().find(|path| is(types.path(*path))) {
+            return Ok(Shape::Path(path));
+        }
+        if let Some(written) = self.framework_value(value)? {
+            let mut parts = written.iter();
+            return Ok(match (parts.next(), parts.len()) {
+                (Some(tag), 1) if tag.extract::<&str>().ok() == Some(" m") => Shape::Markup(written.get_item(1)?),
+                _ => Shape::Tagged(" reduce", written.iter().collect()),
+            });
+        }
+        Ok(Shape::Foreign(full_name(value)?))
+    }
+
+    /// A date, a time, or a duration.
+    fn moment<'v>(&self, value: &Object<'py>) -> PyResult<Option<Shape<'v, Object<'py>>>> {
+        if let Ok(moment) = value.cast_exact::<PyDateTime>() {
+            let tzinfo = moment.get_tzinfo().map(Bound::into_any);
+            if let Some(zone) = &tzinfo
+                && !self.is_zone(zone)?
+            {
+                return Ok(Some(Shape::Foreign(full_name(zone)?)));
+            }
+            return Ok(Some(Shape::DateTime(day_of(moment), clock_of(moment), tzinfo)));
+        }
+        if let Ok(date) = value.cast_exact::<PyDate>() {
+            return Ok(Some(Shape::Date(day_of(date))));
+        }
+        if let Ok(time) = value.cast_exact::<PyTime>() {
+            let tzinfo = time.get_tzinfo().map(Bound::into_any);
+            if let Some(zone) = &tzinfo
+                && !self.is_zone(zone)?
+            {
+                return Ok(Some(Shape::Foreign(full_name(zone)?)));
+            }
+            return Ok(Some(Shape::Time(clock_of(time), tzinfo)));
+        }
+        if let Ok(delta) = value.cast_exact::<PyDelta>() {
+            let (days, seconds) = (delta.get_days(), delta.get_seconds());
+            return Ok(Some(Shape::TimeDelta { days, seconds, microseconds: delta.get_microseconds() }));
+        }
+        Ok(None)
+    }
+
+    fn dict<'v>(&self, kind: DictKind, dict: &Bound<'py, PyDict>) -> Shape<'v, Object<'py>> {
+        let is_text = |key: &Object<'py>| match key.cast_exact::<PyString>() {
+            Ok(text) => text.to_str().is_ok() || surrogates(text).is_ok_and(|raw| split_pair(&raw).is_none()),
+            Err(_) => false,
+        };
+        let text_keys = kind == DictKind::Plain && dict.iter().all(|(key, _)| is_text(&key));
+        Shape::Dict { kind, size: dict.len(), text_keys }
+    }
+
+    fn listed(&self, value: &Object<'py>) -> PyResult<Cursor<'py>> {
+        if let Ok(list) = value.cast_exact::<PyList>() {
+            return Ok(Cursor::List(list.clone(), 0));
+        }
+        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+            return Ok(Cursor::Tuple(tuple.clone(), 0));
+        }
+        let types = self.types();
+        let items = if self.is(value, &types.ordered_dict) {
+            // Its order is its own.
+            let pairs: Vec<(Object<'py>, Object<'py>)> =
+                value.call_method0("items")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
+            pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()
+        } else if let Ok(dict) = value.cast::<PyDict>() {
+            dict.iter().flat_map(|(key, value)| [key, value]).collect()
+        } else if self.is(value, &types.namespace) {
+            let held = value.getattr("__dict__")?.cast_into::<PyDict>()?;
+            held.iter().flat_map(|(key, value)| [key, value]).collect()
+        } else if self.is(value, &types.array) {
+            return self.listed(&value.call_method0("tolist")?);
+        } else if self.is(value, &types.struct_time) {
+            let (_, (fields, extra)): (Object<'py>, (Vec<Object<'py>>, Bound<'py, PyDict>)) =
+                value.call_method0("__reduce__")?.extract()?;
+            let mut fields = fields;
+            for name in ["tm_zone", "tm_gmtoff"] {
+                fields.extend(extra.get_item(name)?);
+            }
+            while fields.len() > 9 && fields.last().is_some_and(|field| field.is_none()) {
+                fields.pop();
+            }
+            fields
+        } else if let Ok(parts) = value.getattr("parts").and_then(|parts| parts.extract()) {
+            parts
+        } else {
+            value.try_iter()?.collect::<PyResult<_>>()?
+        };
+        Ok(Cursor::Items(items.into_iter()))
+    }
+}
+
+impl<'py> Tree for PyTree<'py, '_> {
+    type Value = Object<'py>;
+    type Cursor = Cursor<'py>;
+    type Error = PyErr;
+
+    fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
+        self.found(value).map_err(failed)
+    }
+    fn parts(&self, value: &Object<'py>) -> Result<Cursor<'py>, Failure<PyErr>> {
+        self.listed(value).map_err(failed)
+    }
+    fn walk(&self, values: Vec<Object<'py>>) -> Cursor<'py> {
+        Cursor::Items(values.into_iter())
+    }
+    fn next(&self, cursor: &mut Cursor<'py>) -> Option<Object<'py>> {
+        match cursor {
+            Cursor::Items(items) => items.next(),
+            Cursor::List(list, index) => {
+                *index += 1;
+                list.get_item(*index - 1).ok()
+            }
+            Cursor::Tuple(tuple, index) => {
+                *index += 1;
+                tuple.get_item(*index - 1).ok()
+            }
+        }
+    }
+    fn identity(&self, value: &Object<'py>) -> usize {
+        value.as_ptr() as usize
+    }
+    /// What reading its pickle gives.
+    fn equivalent(&self, value: &Object<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
+        let pickled = self.types().pickle_dumps.bind(self.py).call1((value, 5)).map_err(failed)?;
+        let pickled = pickled.cast::<PyBytes>().map_err(|error| failed(error.into()))?.as_bytes();
+        let sink = PySink::new(self.py, self.policy, None, None, None);
+        let read = session::read_pickle(pickled, sink, self.policy, self.limits);
+        if let Err(Failure::Pickle(_)) = &read
+            && let Some((_, path)) = session::trouble(pickled, session::Format::Pickle, self.policy, self.limits)
+        {
+            self.inside.set(path);
+        }
+        read.map(Some)
+    }
+}
+
+fn day_of(date: &impl PyDateAccess) -> Day {
+    Day { year: date.get_year() as u16, month: date.get_month(), day: date.get_day() }
+}
+
+fn clock_of(time: &impl PyTimeAccess) -> Clock {
+    Clock {
+        hour: time.get_hour(),
+        minute: time.get_minute(),
+        second: time.get_second(),
+        microsecond: time.get_microsecond(),
+        fold: time.get_fold(),
+    }
+}
+
+fn surrogates(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    text.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
+}
+
+fn full_name(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let class = value.get_type();
+    Ok(format!("{}.{}", class.module()?, class.qualname()?))
+}

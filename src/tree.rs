@@ -1,0 +1,192 @@
+//! The tree: how finished values are looked at from outside, whether nodes or Python objects hold them.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::error::Failure;
+use crate::sink::{Clock, Day, Factory, Ip, Path};
+
+/// What kind of dict a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictKind {
+    Plain,
+    Ordered,
+    Default(Option<Factory>),
+    Counter,
+    /// A `SimpleNamespace`.
+    Namespace,
+}
+
+/// What a value is. Its parts are walked over with a cursor, where a variant does not hold them itself.
+#[derive(Debug)]
+pub enum Shape<'v, V> {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// Over 64 bits: decimal digits, or `0x` and hexadecimal ones, with a sign.
+    BigInt(Cow<'v, str>),
+    Float(f64),
+    Text(&'v str),
+    /// UTF-8 with lone surrogates.
+    Surrogates(Cow<'v, [u8]>),
+    Bytes(Cow<'v, [u8]>),
+    ByteArray(Cow<'v, [u8]>),
+    List,
+    Tuple,
+    Set,
+    FrozenSet,
+    /// With its bound.
+    Deque(Option<usize>),
+    /// How many keys, and whether all of them are text.
+    Dict {
+        kind: DictKind,
+        size: usize,
+        text_keys: bool,
+    },
+    /// Attributes: text keys and values alternate.
+    Namespace,
+    Complex(f64, f64),
+    Range([V; 3]),
+    Fraction(V, V),
+    Date(Day),
+    Time(Clock, Option<V>),
+    DateTime(Day, Clock, Option<V>),
+    TimeDelta {
+        days: i32,
+        seconds: i32,
+        microseconds: i32,
+    },
+    /// Microseconds, and a name.
+    Timezone(i64, Option<V>),
+    ZoneInfo(Cow<'v, str>),
+    Decimal(Cow<'v, str>),
+    /// With `is_safe`, where that is known.
+    Uuid(u128, Option<i64>),
+    Ip(Ip, Cow<'v, str>),
+    /// Its parts are texts.
+    Path(Path),
+    /// Its parts are the fields.
+    StructTime,
+    /// Its parts are the items.
+    Array(char),
+    /// An inert stand-in: its name, arguments and state; its parts are the items.
+    Stub {
+        name: &'v str,
+        args: Option<V>,
+        state: Option<V>,
+    },
+    /// Text that a framework marks as safe.
+    Markup(V),
+    /// A framework's own value: a tag and what is in it.
+    Tagged(&'static str, Vec<V>),
+    /// Something else, by the name of its class.
+    Foreign(String),
+}
+
+/// Values, and how to look at them.
+pub trait Tree {
+    /// A handle to a value. A clone shares the value.
+    type Value: Clone;
+    /// A walk over the parts of a value.
+    type Cursor;
+    /// The tree's own error.
+    type Error;
+
+    /// What a value is.
+    fn shape<'v>(&'v self, value: &'v Self::Value) -> Result<Shape<'v, Self::Value>, Failure<Self::Error>>;
+    /// Starts a walk over the parts of a container; of a dict, keys and values alternate.
+    fn parts(&self, value: &Self::Value) -> Result<Self::Cursor, Failure<Self::Error>>;
+    /// A walk over these.
+    fn walk(&self, values: Vec<Self::Value>) -> Self::Cursor;
+    /// The next part.
+    fn next(&self, cursor: &mut Self::Cursor) -> Option<Self::Value>;
+    /// Equal for equal handles only.
+    fn identity(&self, value: &Self::Value) -> usize;
+    /// A plain value in place of one of a foreign class, if there is one.
+    fn equivalent(&self, value: &Self::Value) -> Result<Option<Self::Value>, Failure<Self::Error>>;
+}
+
+/// The longest path that is shown, in characters.
+const PATH: usize = 200;
+
+/// Where the first value that `wanted` accepts is inside of `root`: `cart.items[3].price`.
+pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value) -> bool) -> Option<String> {
+    struct Level<C, V> {
+        cursor: C,
+        /// Keys and values alternate.
+        keyed: bool,
+        index: usize,
+        key: Option<V>,
+        in_key: bool,
+    }
+    if wanted(root) {
+        return Some(String::new());
+    }
+    let level = |value: &T::Value| {
+        let keyed = match tree.shape(value).ok()? {
+            Shape::Dict { .. } | Shape::Namespace => true,
+            Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Deque(_) => false,
+            _ => return None,
+        };
+        Some(Level { cursor: tree.parts(value).ok()?, keyed, index: 0, key: None, in_key: false })
+    };
+    let mut seen = HashSet::from([tree.identity(root)]);
+    let mut levels: Vec<_> = level(root).into_iter().collect();
+    loop {
+        let current = levels.last_mut()?;
+        let Some(part) = tree.next(&mut current.cursor) else {
+            levels.pop();
+            continue;
+        };
+        current.in_key = current.keyed && current.index % 2 == 0;
+        if current.in_key {
+            current.key = Some(part.clone());
+        }
+        current.index += 1;
+        if wanted(&part) {
+            break;
+        }
+        let leaf = !seen.insert(tree.identity(&part));
+        if let Some(next) = (!leaf).then(|| level(&part)).flatten() {
+            levels.push(next);
+        }
+    }
+    let mut shown = String::new();
+    for level in &levels {
+        let key = level.key.as_ref().map(|key| tree.shape(key));
+        match key {
+            _ if level.in_key => shown.push_str("{key}"),
+            None => shown.push_str(&format!("[{}]", level.index - 1)),
+            Some(Ok(Shape::Text(name))) if is_identifier(name) => {
+                if !shown.is_empty() {
+                    shown.push('.');
+                }
+                shown.push_str(name);
+            }
+            Some(Ok(Shape::Text(name))) => {
+                shown.push_str(&format!("[{:?}]", name.chars().take(64).collect::<String>()))
+            }
+            Some(Ok(Shape::Int(key))) => shown.push_str(&format!("[{key}]")),
+            Some(_) => shown.push_str(&format!("[key {}]", (level.index - 1) / 2)),
+        }
+    }
+    if let Some((cut, _)) = shown.char_indices().nth(PATH) {
+        shown.truncate(cut);
+        shown.push('…');
+    }
+    Some(shown)
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.len() <= 64
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|each| each == '_' || each.is_ascii_alphanumeric())
+}
+
+/// Where, in UTF-8 with lone surrogates, the low one of a high and a low one stands: their escapes
+/// would be read as one character.
+pub(crate) fn split_pair(raw: &[u8]) -> Option<usize> {
+    let is_pair = |six: &[u8]| matches!(six, [0xED, 0xA0..=0xAF, _, 0xED, 0xB0..=0xBF, _]);
+    raw.windows(6).position(is_pair).map(|start| start + 3)
+}
