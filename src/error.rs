@@ -55,6 +55,10 @@ pub enum ErrorKind {
     ForbiddenGlobal { name: Box<str>, hint: Box<str> },
     #[error("{name} is allowed, but not in this use ({reason})")]
     ForbiddenUse { name: Box<str>, reason: &'static str },
+    #[error("persistent IDs in protocol 0 must be ASCII strings")]
+    PersistentIdText,
+    #[error("{name} can't be pickled, and has no form in JSON")]
+    Unwritable { name: Box<str> },
     #[error("{name} itself was stored as a value; only what it makes can be read")]
     GlobalAsValue { name: Box<str> },
     #[error("{} was exceeded", .0.name())]
@@ -84,9 +88,10 @@ impl ErrorKind {
     pub fn category(&self) -> Category {
         match self {
             Self::EndOfInput => Category::Truncated,
-            Self::ForbiddenGlobal { .. } | Self::ForbiddenUse { .. } | Self::GlobalAsValue { .. } => {
-                Category::Forbidden
-            }
+            Self::ForbiddenGlobal { .. }
+            | Self::ForbiddenUse { .. }
+            | Self::GlobalAsValue { .. }
+            | Self::Unwritable { .. } => Category::Forbidden,
             Self::Limit(_) => Category::Limit,
             Self::ExtensionCode | Self::PersistentId | Self::NoBuffer => Category::Unsupported,
             Self::OutOfMemory => Category::Memory,
@@ -136,6 +141,8 @@ impl ErrorKind {
             Self::Limit(_) => "limit",
             Self::ExtensionCode => "extension_code",
             Self::PersistentId => "persistent_id",
+            Self::PersistentIdText => "invalid_value",
+            Self::Unwritable { .. } => "unwritable",
             Self::NoBuffer => "no_buffer",
             Self::Cycle => "cycle",
             Self::UnknownTag => "unknown_tag",
@@ -149,9 +156,10 @@ impl ErrorKind {
     /// The global that it is about, escaped and cut.
     pub fn global(&self) -> Option<&str> {
         match self {
-            Self::ForbiddenGlobal { name, .. } | Self::ForbiddenUse { name, .. } | Self::GlobalAsValue { name } => {
-                Some(name)
-            }
+            Self::ForbiddenGlobal { name, .. }
+            | Self::ForbiddenUse { name, .. }
+            | Self::GlobalAsValue { name }
+            | Self::Unwritable { name } => Some(name),
             _ => None,
         }
     }
@@ -204,6 +212,10 @@ impl From<ErrorKind> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.kind)?;
+        if matches!(self.0.kind, ErrorKind::PersistentIdText) {
+            // CPython tests this message to the letter.
+            return Ok(());
+        }
         match (self.0.opcode, self.0.offset) {
             (Some(opcode), Some(offset)) => write!(f, " (at byte {offset}, {opcode})"),
             (None, Some(offset)) => write!(f, " (at byte {offset})"),

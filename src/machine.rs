@@ -602,7 +602,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let id = match std::str::from_utf8(line) {
                     Ok(text) if text.is_ascii() => self.sink.text(Cow::Borrowed(text))?,
                     _ => {
-                        return Err(ErrorKind::Misplaced("persistent IDs in protocol 0 must be ASCII strings").into());
+                        return Err(ErrorKind::PersistentIdText.into());
                     }
                 };
                 let value = self.sink.persistent(&id);

@@ -256,6 +256,13 @@ pub trait Sink<'a> {
     fn is_text(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::Text(_) | View::Surrogates | View::Bytes(_))
     }
+    /// UTF-8 of a text, in which surrogates may stand alone.
+    fn wtf8(&self, value: &Self::Value) -> Option<Vec<u8>> {
+        match self.view(value) {
+            View::Text(text) => Some(text.as_bytes().to_vec()),
+            _ => None,
+        }
+    }
     /// How many items or entries a container has; of a key, what its hash costs besides, in steps.
     fn len(&self, container: &Self::Value) -> usize;
     /// One item of a tuple, below its length.

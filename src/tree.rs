@@ -109,32 +109,48 @@ pub trait Tree {
 /// The longest path that is shown, in characters.
 const PATH: usize = 200;
 
-/// Where the first value that `wanted` accepts is inside of `root`: `cart.items[3].price`.
-pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value) -> bool) -> Option<String> {
+/// Where the first value that `wanted` accepts is inside of `root`: `cart.items[3].price`. It is told of
+/// each value, and whether that is a container that holds it.
+pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value, bool) -> bool) -> Option<String> {
     struct Level<C, V> {
         cursor: C,
+        identity: usize,
+        /// A stub: what is inside of it has no place of its own to name.
+        silent: bool,
         /// Keys and values alternate.
         keyed: bool,
         index: usize,
         key: Option<V>,
         in_key: bool,
     }
-    if wanted(root) {
+    if wanted(root, false) {
         return Some(String::new());
     }
     let level = |value: &T::Value| {
-        let keyed = match tree.shape(value).ok()? {
-            Shape::Dict { .. } | Shape::Namespace => true,
-            Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Deque(_) => false,
+        let mut silent = false;
+        let (cursor, keyed) = match tree.shape(value).ok()? {
+            Shape::Dict { .. } | Shape::Namespace => (tree.parts(value).ok()?, true),
+            Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Deque(_) => {
+                (tree.parts(value).ok()?, false)
+            }
+            Shape::Stub { args, state, .. } => {
+                silent = true;
+                let mut parts: Vec<_> = state.into_iter().chain(args).collect();
+                let mut items = tree.parts(value).ok()?;
+                parts.extend(std::iter::from_fn(|| tree.next(&mut items)));
+                (tree.walk(parts), false)
+            }
             _ => return None,
         };
-        Some(Level { cursor: tree.parts(value).ok()?, keyed, index: 0, key: None, in_key: false })
+        Some(Level { cursor, identity: tree.identity(value), silent, keyed, index: 0, key: None, in_key: false })
     };
     let mut seen = HashSet::from([tree.identity(root)]);
     let mut levels: Vec<_> = level(root).into_iter().collect();
+    let mut open = HashSet::from([tree.identity(root)]);
     loop {
         let current = levels.last_mut()?;
         let Some(part) = tree.next(&mut current.cursor) else {
+            open.remove(&current.identity);
             levels.pop();
             continue;
         };
@@ -143,11 +159,14 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
             current.key = Some(part.clone());
         }
         current.index += 1;
-        if wanted(&part) {
+        let identity = tree.identity(&part);
+        if wanted(&part, open.contains(&identity)) {
             break;
         }
-        let leaf = !seen.insert(tree.identity(&part));
-        if let Some(next) = (!leaf).then(|| level(&part)).flatten() {
+        if seen.insert(identity)
+            && let Some(next) = level(&part)
+        {
+            open.insert(identity);
             levels.push(next);
         }
     }
@@ -155,6 +174,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
     for level in &levels {
         let key = level.key.as_ref().map(|key| tree.shape(key));
         match key {
+            _ if level.silent => {}
             _ if level.in_key => shown.push_str("{key}"),
             None => shown.push_str(&format!("[{}]", level.index - 1)),
             Some(Ok(Shape::Text(name))) if is_identifier(name) => {

@@ -23,11 +23,13 @@ def set_default_policy(policy: Policy, /) -> None:
     Setting an equal policy again changes nothing.
 
     Raises:
-        PolicyError: another one was set, or read from a file, before.
+        PolicyError: another one was set, or was found at first use, before.
     """
     global _chosen  # noqa: PLW0603  # one for the process is what it is for
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a plainpickle.Policy, not {type(policy).__name__}")
     if _chosen is not None and _chosen != policy:
-        raise PolicyError(f"the default policy is {_chosen!r} already; it is set once")
+        raise PolicyError(f"the default policy is {_chosen!r} already: it is set once, before use")
     vars(_core)["_default"] = policy._compiled  # noqa: SLF001  # where calls without a policy look
     _chosen = policy
 
@@ -44,9 +46,7 @@ def default_policy() -> Policy:
     """
     if _chosen is None:
         path = _named_file()
-        if path is None:
-            return Policy()
-        set_default_policy(Policy.from_file(path))
+        set_default_policy(Policy() if path is None else Policy.from_file(path))
     return _chosen or Policy()
 
 
@@ -57,15 +57,18 @@ def _named_file() -> Path | None:
     project = Path(PROJECT)
     if not project.is_file():
         return None
-    text = project.read_text(encoding="utf-8")
-    if "plainpickle" not in text:
-        return None
+    raw = project.read_bytes()
+    if b"plainpickle" not in raw:
+        return None  # whatever it is, it is not ours
     try:
-        content: dict[str, Any] = json.loads(_core.parse_toml(text))
-    except ValueError as error:
+        content: dict[str, Any] = json.loads(_core.parse_toml(raw.decode("utf-8")))
+    except (OSError, ValueError) as error:
         raise PolicyError(f"{project}: {error}") from None
-    section = content.get("tool", {}).get("plainpickle", {})
-    unknown = set(section) - {"policy"}
-    if unknown or not isinstance(section.get("policy", ""), str):
+    tool = content.get("tool")
+    if not isinstance(tool, dict) or "plainpickle" not in tool:
+        return None
+    section = tool["plainpickle"]
+    named = section.get("policy") if isinstance(section, dict) and len(section) == 1 else None
+    if not isinstance(named, str) or not named:
         raise PolicyError(f'{project}: [tool.plainpickle] has one key: policy = "FILE"')
-    return project.parent / section["policy"] if section.get("policy") else None
+    return project.parent / named

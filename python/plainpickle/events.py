@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from plainpickle._core import hands_over_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from plainpickle.exceptions import UnpicklingError
 
@@ -24,6 +24,7 @@ SCHEMA = 1
 logger = logging.getLogger("plainpickle.security")
 
 _REASONS = {
+    "forbidden_global": "unknown_global",
     "forbidden_use": "forbidden_use",
     "global_as_value": "global_as_value",
     "extension_code": "extension_code",
@@ -44,7 +45,7 @@ _BURST_IN_ALL, _RATE_IN_ALL = 200, 10.0
 _REMEMBERED = 1024
 
 _context: ContextVar[tuple[str | None, str | None]] = ContextVar("context", default=(None, None))
-_hooks: list[Callable[[dict[str, Any]], None]] = []
+_hooks: dict[object, Callable[[dict[str, Any]], None]] = {}
 
 
 @contextmanager
@@ -69,13 +70,9 @@ def subscribe(hook: Callable[[dict[str, Any]], None], /) -> Callable[[], None]:
     Returns:
         A function that ends it.
     """
-    _hooks.append(hook)
-
-    def unsubscribe() -> None:
-        if hook in _hooks:
-            _hooks.remove(hook)
-
-    return unsubscribe
+    subscription = object()
+    _hooks[subscription] = hook
+    return lambda: _hooks.pop(subscription, None) and None
 
 
 class _Bucket:
@@ -124,66 +121,66 @@ _rate = _Rate()
 
 
 def refused(error: UnpicklingError, payload: bytes) -> None:
-    """Reports that ``payload`` was refused as a whole. An empty one is the end of a stream."""
-    if payload:
-        report(error, payload, action="refused")
+    """Reports that a pickle was refused as a whole. An empty one is the end of a stream."""
+    if payload and hasattr(error, "kind"):  # a MemoryError is no refusal
+        report([(None, error)], payload, action="refused")
 
 
 def report(
-    error: UnpicklingError,
+    refusals: Iterable[tuple[str | None, UnpicklingError]],
     payload: bytes,
     *,
     action: str,
     format: str = "pickle",
-    key: str | None = None,
     store: str | None = None,
 ) -> None:
-    """Reports one refusal: to the hooks, and to the log unless its repeats are too many.
+    """Reports refusals in one payload: to the hooks, and to the log unless repeats are too many.
 
     Args:
-        error: what was refused, where and why.
+        refusals: what was refused, where and why; and the session's key that was dropped for it.
         payload: the stored bytes; their length and SHA-256 are reported.
         action: ``"refused"``, ``"dropped"`` for a key of a session that otherwise lives, or
             ``"ignored"`` for what no key of the session holds.
         format: ``"pickle"`` or ``"json"``.
-        key: the dropped key.
         store: where it comes from, unless a context says so.
     """
-    if not hasattr(error, "kind"):
-        return  # a MemoryError is no refusal
     where, session = _context.get()
-    name = getattr(error, "name", None)
-    fields: dict[str, Any] = {
-        "schema": SCHEMA,
-        "event": "input_validation_fail",
-        "reason": _REASONS.get(error.kind, "malformed"),
-        "global": name,
-        "kind": error.kind,
-        "limit": getattr(error, "limit", None),
-        "offset": error.offset,
-        "opcode": error.opcode,
-        "format": format,
-        "sha256": hashlib.sha256(payload).hexdigest(),
-        "length": len(payload),
-        "action": action,
-        "key": None if key is None else _escaped(key),
-        "store": where if store is None else store,
-        "session": session,
-        "suppressed": 0,
-    }
-    level = logging.WARNING
-    if error.kind == "forbidden_global":
-        fields["reason"] = "unknown_global"
-        if name and hands_over_code(name):
+    digest = hashlib.sha256(payload).hexdigest()
+    for key, error in refusals:
+        name = getattr(error, "name", None)
+        reason = _REASONS.get(error.kind, "malformed")
+        if reason == "unknown_global" and name and hands_over_code(name):
             # Such a name has no use in a session but to run code.
-            level = logging.CRITICAL
-            fields.update(event="malicious_attack_tool", reason="dangerous_global")
-    for hook in tuple(_hooks):
+            reason = "dangerous_global"
+        dangerous = reason == "dangerous_global"
+        fields: dict[str, Any] = {
+            "schema": SCHEMA,
+            "event": "malicious_attack_tool" if dangerous else "input_validation_fail",
+            "reason": reason,
+            "global": name,
+            "kind": error.kind,
+            "limit": getattr(error, "limit", None),
+            "offset": error.offset,
+            "opcode": error.opcode,
+            "format": format,
+            "sha256": digest,
+            "length": len(payload),
+            "action": action,
+            "key": None if key is None else _escaped(key),
+            "store": where if store is None else store,
+            "session": session,
+            "suppressed": 0,
+        }
+        _tell(fields, logging.CRITICAL if dangerous else logging.WARNING)
+
+
+def _tell(fields: dict[str, Any], level: int) -> None:
+    for hook in tuple(_hooks.values()):
         try:
             hook(dict(fields))
         except Exception:  # whatever it is, the outcome of the decoding stands
             logging.getLogger("plainpickle").exception("a hook of plainpickle.events failed")
-    suppressed = _rate.admit((fields["reason"], name or "", fields["store"] or ""))
+    suppressed = _rate.admit((fields["reason"], fields["global"] or "", fields["store"] or ""))
     if suppressed is None:
         return
     fields["suppressed"] = suppressed

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _REPLACED = frozenset({"pickle", "_pickle", "cPickle"})
-_READS = (pickle.load, pickle.loads, pickle.Unpickler)
+_READS = tuple(
+    vars(pickle)[name] for name in ("load", "loads", "Unpickler", "_load", "_loads", "_Unpickler")
+)
 
 
 class Installation:
@@ -57,7 +59,7 @@ def install(*modules: str | ModuleType) -> Installation:
     for each in modules:
         module = import_module(each) if isinstance(each, str) else each
         if module.__name__ in _REPLACED or module.__name__.partition(".")[0] == "plainpickle":
-            raise ValueError(f"{module.__name__} is what writes and reads itself: it is not changed")
+            raise ValueError(f"{module.__name__} reads and writes itself: it is not changed")
         before = vars(module).get("pickle")
         if not _is_pickle(before):
             raise ValueError(f"{module.__name__} {_what_instead(module, before)}")
@@ -96,7 +98,7 @@ def _kept_elsewhere(module: ModuleType) -> Iterator[str]:
             continue
         yield from _kept_in_defaults(name, value)
         if isinstance(value, type):
-            if pickle.Unpickler in value.__mro__:
+            if any(_reads(base) for base in value.__mro__):
                 yield f"the base of {name}"
             for attribute, held in vars(value).items():
                 if _reads(held):

@@ -121,24 +121,37 @@ class Pickler(pickle.Pickler):
         """Writes one pickle, once it is known that it could be read back.
 
         Raises:
-            UnreadableValue: as :func:`dumps`; nothing was written, and the memo is cleared.
+            UnreadableValue: as :func:`dumps`; nothing was written.
         """
         if self._pickled is None:
             super().dump(obj)  # it says that it was not made
             return
-        self._pickled.seek(0)
-        self._pickled.truncate()
-        super().dump(obj)
-        data = self._pickled.getvalue()
         try:
+            data = self._dumped(self._pickled, obj)
             _core.check_next(
                 data, self._readable, self._policy, self._limits, repeat(b""), _persistent
             )
-        except UnpicklingError as error:
-            self.clear_memo()
-            _check(data, self._policy, self._limits)
-            raise UnreadableValue(str(error), name=getattr(error, "name", None)) from error
+        except BaseException as error:  # noqa: BLE001  # it is raised again
+            # Writer and reader go on as if this one had never been.
+            count, memo = len(self._readable), _MEMO.__get__(self).copy()
+            written = {key: entry for key, entry in memo.items() if entry[0] < count}
+            try:
+                if isinstance(error, UnpicklingError):
+                    super().clear_memo()
+                    _check(self._dumped(self._pickled, obj), self._policy, self._limits)
+                    name = getattr(error, "name", None)
+                    raise UnreadableValue(str(error), name=name) from error
+                raise
+            finally:
+                _MEMO.__set__(self, written)
         self._write(data)
+
+    def _dumped(self, pickled: io.BytesIO, obj: Any) -> bytes:
+        """What stock pickle writes."""
+        pickled.seek(0)
+        pickled.truncate()
+        super().dump(obj)
+        return pickled.getvalue()
 
     def clear_memo(self) -> None:
         """Forgets what was written so far."""

@@ -88,10 +88,11 @@ class Policy:
             target = name
             name = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
         if not isinstance(target, (type, FunctionType)):
-            raise PolicyError(f"{name} is neither a class nor a function written in Python")
+            own = getattr(target, "__qualname__", type(target).__qualname__)
+            raise PolicyError(f"{name}: {own} is neither a class nor a function written in Python")
         own = f"{target.__module__}.{target.__name__}"
         if target.__name__.isidentifier() and refusal(own) is not None:
-            raise PolicyError(f"{own}: {refusal(own)}")
+            raise PolicyError(f"{name}: {own}: {refusal(own)}")
         _check_name(name)
         return self._with(registered=(*self._registered, (name, target)))
 
@@ -130,15 +131,15 @@ class Policy:
         Raises:
             PolicyError: something registered is not found under a name of its own.
         """
-        lines = [f"profile = {json.dumps(self._profile)}"]
+        lines = [f"profile = {_quoted(self._profile)}"]
         if self._plain:
-            names = "".join(f"  {json.dumps(name)},\n" for name in sorted(self._plain))
+            names = "".join(f"  {_quoted(name)},\n" for name in sorted(self._plain))
             lines.append(f"as_plain = [\n{names}]")
         if self._stub:
             lines.append("stub = true")
         if self._registered:
             lines.append("\n[register]")
-        for name, target in self._registered:
+        for name, target in sorted(self.registered.items()):
             where = f"{target.__module__}:{target.__qualname__}"
             try:
                 found = _imported(where)
@@ -146,14 +147,15 @@ class Policy:
                 found = None
             if found is not target:
                 raise PolicyError(f"register.{name}: a file can't name {where}")
-            lines.append(f"{json.dumps(name)} = {json.dumps(where)}")
+            lines.append(f"{_quoted(name)} = {_quoted(where)}")
         return "\n".join(lines) + "\n"
 
     def _with_native(
         self,
-        profile: str,
         native: Mapping[str, Callable[..., Any]],
-        written: Callable[[Any], tuple[Any, ...] | None],
+        *,
+        profile: str = "plain",
+        written: Callable[[Any], tuple[Any, ...] | None] | None = None,
     ) -> Policy:
         """Lets builders of a framework make its own types, for names of the table; for profiles.
 
@@ -220,8 +222,9 @@ def _policy_of(content: dict[str, Any]) -> Policy:
         raise PolicyError(f"profile: {profile!r} is none of {', '.join(PROFILES)}")
     policy: Policy = getattr(import_module("plainpickle.profiles"), profile)()
     names = content.get("as_plain", [])
-    if not all(isinstance(name, str) for name in names):
-        raise PolicyError("as_plain: must be a list of texts")
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise PolicyError(f"as_plain: {wrong[0]!r} is no text")
     try:
         policy = policy.as_plain(*names)
     except PolicyError as error:
@@ -238,13 +241,18 @@ def _policy_of(content: dict[str, Any]) -> Policy:
 
 def _imported(where: str) -> Any:
     """What ``"module:object"`` names, in a file that the app's own people wrote."""
-    module, colon, name = where.partition(":")
-    if not colon:
+    module, _, name = where.partition(":")
+    if not module or not name:
         raise PolicyError(f'{where!r} is not "module:object"')
     try:
         found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the module's own code runs, and may raise anything
         raise PolicyError(f"{where!r} can't be imported: {error}") from error
     return found
+
+
+def _quoted(text: str) -> str:
+    """A text in TOML."""
+    return json.dumps(text, ensure_ascii=False)

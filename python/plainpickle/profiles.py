@@ -42,7 +42,9 @@ def django() -> Policy:
     forms: list[_Form] = [(safe, _text_of("django.utils.safestring.SafeString"))]
     forms += [(query, _lists_of("django.http.request.QueryDict"))]
     forms += [(multi, _lists_of("django.utils.datastructures.MultiValueDict"))]
-    return Policy()._with_native("django", {**native, **_markup(), **_pytz()}, _written(forms))
+    return Policy()._with_native(
+        {**native, **_markup(), **_pytz()}, profile="django", written=_written(forms)
+    )
 
 
 def flask() -> Policy:
@@ -68,7 +70,9 @@ def flask() -> Policy:
         (_found(structures, name), _lists_of(f"{structures}.{name}"))
         for name in ("MultiDict", "ImmutableMultiDict")
     ]
-    return Policy()._with_native("flask", {**native, **_markup(), **_pytz()}, _written(forms))
+    return Policy()._with_native(
+        {**native, **_markup(), **_pytz()}, profile="flask", written=_written(forms)
+    )
 
 
 def _found(module: str, name: str) -> Any | None:

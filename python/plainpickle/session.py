@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plainpickle import _core, events
-from plainpickle.exceptions import UnpicklingError, UnreadableValue
+from plainpickle.exceptions import MalformedPickle, UnpicklingError, UnreadableValue
+from plainpickle.limits import Limits
 from plainpickle.pickler import dumps
-
-if TYPE_CHECKING:
-    from plainpickle.limits import Limits
-    from plainpickle.policy import Policy
+from plainpickle.policy import Policy
 
 FORMATS = ("json", "pickle")
 ON_FORBIDDEN = ("salvage", "raise")
@@ -53,6 +51,10 @@ class SessionSerializer:
             )
         if not 0 <= protocol <= pickle.HIGHEST_PROTOCOL:
             raise ValueError(f"protocol must be 0 to {pickle.HIGHEST_PROTOCOL}, not {protocol}")
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a plainpickle.Policy, not {type(policy).__name__}")
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits must be plainpickle.Limits, not {type(limits).__name__}")
         self.policy = policy
         self.limits = limits
         self.format = format
@@ -71,26 +73,29 @@ class SessionSerializer:
         """
         if isinstance(data, str):
             data = data.encode("utf-8", "surrogatepass")
+            if _core.format_of(data) != "json":
+                raise MalformedPickle("text that is no JSON", kind="json")
         salvage = self.on_forbidden == "salvage"
         try:
             session, refusals = _core.read_session(data, self.policy, self.limits, salvage)
         except UnpicklingError as error:
-            payload = bytes(data)
-            if payload:
-                self._report(error, payload, "refused", None)
+            self._report([(None, error)], bytes(data), "refused")
             raise
         if refusals:
-            payload = bytes(data)
-            for key, refusal in refusals:
-                self._report(refusal, payload, "ignored" if key is None else "dropped", key)
+            self._report(refusals, bytes(data), "ignored" if refusals[0][0] is None else "dropped")
         return session
 
-    def _report(self, error: UnpicklingError, payload: bytes, action: str, key: str | None) -> None:
-        stored = _core.format_of(payload)
-        events.report(error, payload, action=action, format=stored, key=key, store=self.store)
+    def _report(
+        self, refusals: list[tuple[str | None, UnpicklingError]], payload: bytes, action: str
+    ) -> None:
+        if payload:
+            stored = _core.format_of(payload)
+            events.report(refusals, payload, action=action, format=stored, store=self.store)
 
-    def dumps(self, session: Any, /) -> bytes:
+    def dumps(self, session: Any, protocol: int | None = None, /) -> bytes:  # noqa: ARG002
         """Writes a session, once it is known that it could be read back.
+
+        ``protocol`` is what callers give that were written for pickle; the serializer's own counts.
 
         Raises:
             UnreadableValue: a ``PicklingError`` that says which value could not be, and where.

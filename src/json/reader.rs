@@ -15,12 +15,22 @@ pub struct Tokens<'a> {
 }
 
 /// A string.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Quoted<'a> {
     /// Text.
     Text(Cow<'a, str>),
     /// UTF-8 with lone surrogates.
     Surrogates(Vec<u8>),
+}
+
+impl Quoted<'_> {
+    /// UTF-8, in which surrogates may stand alone.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Surrogates(raw) => raw,
+        }
+    }
 }
 
 /// A number.

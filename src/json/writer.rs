@@ -309,8 +309,8 @@ impl<T: Tree> Writer<'_, T> {
 
     /// The plain value in place of a foreign one. It is not foreign itself, so that this ends.
     fn value_again(&mut self, plain: &T::Value) -> Step<T> {
-        if matches!(self.tree.shape(plain)?, Shape::Foreign(_)) {
-            return Err(ErrorKind::Misplaced("a value that has no form in JSON").into());
+        if let Shape::Foreign(class) = self.tree.shape(plain)? {
+            return Err(ErrorKind::ForbiddenUse { name: class.into(), reason: "it has no form in JSON" }.into());
         }
         self.value(plain)
     }
@@ -354,10 +354,7 @@ impl<T: Tree> Writer<'_, T> {
                 }
                 DictKind::Plain | DictKind::Namespace => (r#"{" dict":["#, 0, "]}"),
             },
-            Shape::Namespace => {
-                self.push_str(r#"{" namespace":{"#);
-                return self.push(Frame { object: true, ..new_frame(parts, 0, "}}", Some(identity)) });
-            }
+            Shape::Namespace => (r#"{" namespace":["#, 0, "]}"),
             Shape::Stub { name, args, state } => {
                 if !self.style.show {
                     return Err(ErrorKind::Misplaced("a stub can't be written").into());

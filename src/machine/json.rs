@@ -33,22 +33,20 @@ enum Kind<'a> {
 #[derive(Default)]
 struct Object<'a> {
     /// The only key so far, if it looks like a tag. It is not on the stack.
-    tag: Option<Cow<'a, str>>,
+    tag: Option<Quoted<'a>>,
     /// The tag's list is on the stack as items, and not as a list.
     open: bool,
+    /// The tag's value is a dict whose key was escaped.
+    escaped: bool,
     /// All keys so far are this one, which looks like a tag.
-    repeated: Option<Cow<'a, str>>,
+    repeated: Option<Quoted<'a>>,
     keys: usize,
-    /// What it is the content of, if its keys are no tags there.
-    inside: Option<Inside>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Inside {
-    /// `" namespace"`: attributes.
-    Namespace,
-    /// `" di"`: a dict that looks like a tag.
-    Dict,
+impl Object<'_> {
+    fn is_tag(&self, tag: &str) -> bool {
+        matches!(&self.tag, Some(Quoted::Text(text)) if text == tag)
+    }
 }
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
@@ -109,7 +107,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         let object = std::mem::take(object);
                         let start = level.start;
                         levels.pop();
-                        self.json_object(object, start)?;
+                        // The content of `" di"` is a dict, if that tag's object is closed right behind it.
+                        match levels.last_mut().map(|outer| &mut outer.kind) {
+                            Some(Kind::Object(outer)) if outer.is_tag(" di") && tokens.peek() == Some(b'}') => {
+                                outer.escaped = true;
+                                self.json_escaped(object, start)?;
+                            }
+                            _ => self.json_object(object, start)?,
+                        }
                     }
                     (Some(_), _) => return Err(ErrorKind::Json("a comma or the end of a container is due").into()),
                     (None, _) => return Err(ErrorKind::EndOfJson.into()),
@@ -129,28 +134,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.stack.push(slot);
             }
             Some(b'[') => {
-                let tag = match levels.last().map(|outer| &outer.kind) {
-                    Some(Kind::Object(object)) => object.tag.as_deref(),
-                    _ => None,
-                };
                 tokens.pass();
-                if tag == Some(" str") {
-                    return self.json_joined(tokens).map(|()| true);
-                }
                 self.json_open(levels, Kind::Array)?;
                 return Ok(tokens.peek() == Some(b']'));
             }
             Some(b'{') => {
                 tokens.pass();
-                let inside = match levels.last().map(|outer| &outer.kind) {
-                    Some(Kind::Object(object)) => match object.tag.as_deref() {
-                        Some(" namespace") => Some(Inside::Namespace),
-                        Some(" di") => Some(Inside::Dict),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                let mut object = Object { inside, ..Object::default() };
+                let mut object = Object::default();
                 let empty = tokens.peek() == Some(b'}');
                 if !empty {
                     self.json_key(tokens, &mut object)?;
@@ -218,43 +208,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(_) => return Err(ErrorKind::Json("a key is due").into()),
             None => return Err(ErrorKind::EndOfJson.into()),
         }
-        let mut key = tokens.quoted()?;
+        let key = tokens.quoted()?;
         match tokens.peek() {
             Some(b':') => tokens.pass(),
             Some(_) => return Err(ErrorKind::Json("a colon is due").into()),
             None => return Err(ErrorKind::EndOfJson.into()),
         }
         object.keys += 1;
-        match (&key, object.inside) {
-            (Quoted::Text(text), None) if text.starts_with(' ') => {
-                if object.keys == 1 {
-                    object.tag = Some(text.clone());
-                    object.repeated = Some(text.clone());
-                    return Ok(());
-                }
-                if object.repeated.as_ref() != Some(text) {
-                    object.repeated = None;
-                }
-            }
-            (Quoted::Text(text), Some(Inside::Dict)) => {
-                let Some(bare) = text.strip_suffix("__").filter(|bare| bare.starts_with(' ') && object.keys == 1)
-                else {
-                    return Err(ErrorKind::Json("what an escaped key looks like").into());
-                };
-                key = Quoted::Text(Cow::Owned(bare.to_owned()));
-            }
-            (Quoted::Surrogates(raw), Some(Inside::Dict)) => {
-                let Some(bare) = raw.strip_suffix(b"__").filter(|bare| bare.starts_with(b" ") && object.keys == 1)
-                else {
-                    return Err(ErrorKind::Json("what an escaped key looks like").into());
-                };
-                key = Quoted::Surrogates(bare.to_owned());
-            }
-            // A tag is text that every system can write.
-            (Quoted::Surrogates(raw), None) if raw.starts_with(b" ") && object.keys == 1 => {
-                object.repeated = Some(String::from_utf8_lossy(raw).into_owned().into());
-            }
-            _ => object.repeated = None,
+        if object.keys == 1 && key.as_bytes().starts_with(b" ") {
+            object.repeated = Some(key.clone());
+            object.tag = Some(key);
+            return Ok(());
+        }
+        if object.repeated.as_ref() != Some(&key) {
+            object.repeated = None;
         }
         reserve(&mut self.stack)?;
         let slot = self.json_text(key)?;
@@ -263,21 +230,44 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The tag was the first of several keys: puts it below its value.
-    fn json_untag(&mut self, key: Cow<'a, str>, open: bool, start: usize) -> Step<'a, S> {
+    fn json_untag(&mut self, key: Quoted<'a>, open: bool, start: usize) -> Step<'a, S> {
         if open {
             self.list(start)?;
         }
         reserve(&mut self.stack)?;
-        let key = self.json_text(Quoted::Text(key))?;
+        let key = self.json_text(key)?;
         self.stack.insert(start, key);
         Ok(())
+    }
+
+    /// The end of what is the content of `" di"`: a dict of one key that looks like a tag, with two underscores.
+    fn json_escaped(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
+        let bare = match object.tag {
+            Some(Quoted::Text(key)) => key.strip_suffix("__").map(|bare| Quoted::Text(Cow::Owned(bare.to_owned()))),
+            Some(Quoted::Surrogates(key)) => key.strip_suffix(b"__").map(|bare| Quoted::Surrogates(bare.to_owned())),
+            None => None,
+        };
+        let Some(bare) = bare.filter(|bare| bare.as_bytes().starts_with(b" ")) else {
+            self.stack.truncate(start);
+            let refused = self.without_opcode(Err::<(), _>(ErrorKind::Invalid("content of a tag").into()));
+            return refused.or_else(|failure| self.push_stand_in(failure));
+        };
+        self.json_untag(bare, object.open, start)?;
+        self.dict(start)
     }
 
     /// The end of an object: what its tag says, or a dict.
     fn json_object(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
         if let Some(tag) = object.tag {
             let causes: Vec<_> = if S::SALVAGE { self.stack[start..].to_vec() } else { Vec::new() };
-            let made = self.json_tag(&tag, object.open, start);
+            let made = match tag {
+                Quoted::Text(tag) if tag == " di" && object.escaped => {
+                    self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
+                }
+                Quoted::Text(tag) => self.json_tag(&tag, object.open, start),
+                // A tag is text that every system can write.
+                Quoted::Surrogates(_) => Err(ErrorKind::UnknownTag.into()),
+            };
             let made = self.without_opcode(made);
             let slot = match made {
                 Ok(slot) => slot,
@@ -293,41 +283,23 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             let refused = self.without_opcode(Err::<(), _>(ErrorKind::UnknownTag.into()));
             return refused.or_else(|failure| self.push_stand_in(failure));
         }
-        if object.inside == Some(Inside::Dict) && object.keys != 1 {
-            return Err(ErrorKind::Json("what an escaped key looks like").into());
-        }
         self.dict(start)
     }
 
-    /// `" str"`: texts that are joined without making pairs of surrogates.
-    fn json_joined(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S> {
+    /// Texts above `start`, joined without making pairs of surrogates.
+    fn json_joined(&mut self, start: usize) -> Step<'a, S, Slot<S::Value>> {
         let mut raw = Vec::new();
-        if tokens.peek() != Some(b']') {
-            loop {
-                let byte = tokens.peek();
-                self.offset = tokens.position();
-                if byte != Some(b'"') {
-                    return Err(ErrorKind::Json("a part of a text is due").into());
-                }
-                match tokens.quoted()? {
-                    Quoted::Text(text) => raw.extend_from_slice(text.as_bytes()),
-                    Quoted::Surrogates(part) => raw.extend(part),
-                }
-                if !tokens.passed(b',') {
-                    break;
-                }
-            }
+        for slot in &self.stack[start..] {
+            let part = match slot {
+                Slot::Value(part, _) => self.sink.wtf8(part),
+                _ => None,
+            };
+            raw.extend(part.ok_or(ErrorKind::Invalid("content of a tag"))?);
         }
-        if !tokens.passed(b']') {
-            return Err(ErrorKind::Json("a comma or the end of a container is due").into());
-        }
-        let text = match String::from_utf8(raw) {
+        self.json_text(match String::from_utf8(raw) {
             Ok(text) => Quoted::Text(Cow::Owned(text)),
             Err(error) => Quoted::Surrogates(error.into_bytes()),
-        };
-        let slot = self.json_text(text)?;
-        self.stack.push(slot);
-        Ok(())
+        })
     }
 
     /// An error inside of JSON is at no opcode.
@@ -394,6 +366,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     if count == 0 {
                         return Err(wrong().into());
                     }
+                    let floats = matches!(self.text_of(&self.stack[start]).as_deref(), Some("f" | "d"));
+                    let is_float = |item: &Slot<S::Value>| matches!(item, Slot::Value(item, _) if matches!(self.sink.view(item), View::Float(_)));
+                    if floats && !self.stack[start + 1..].iter().all(is_float) {
+                        return Err(wrong().into());
+                    }
                     self.list(start + 1)?;
                     return self.json_row("array", "array", start);
                 }
@@ -407,7 +384,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         return Err(wrong().into());
                     };
                     let row = globals::lookup(module, &name);
-                    if !row.is_some_and(|row| matches!(row.known, Known::Ip(_) | Known::Path(_))) {
+                    let texts = self.stack[start..].iter().all(|part| self.text_of(part).is_some());
+                    if !texts || !row.is_some_and(|row| matches!(row.known, Known::Ip(_) | Known::Path(_))) {
                         return Err(wrong().into());
                     }
                     return self.json_row(module, &name, start);
@@ -451,32 +429,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     return self.json_uuid(&text, Some(safe));
                 }
                 " reduce" => return self.json_reduce(start),
-                " str" => {}
+                " str" => return self.json_joined(start),
+                " namespace" => {
+                    self.even(count)?;
+                    self.dict(start)?;
+                    let attributes = self.stack.pop().ok_or_else(wrong)?;
+                    let namespace = self.json_known("types", "SimpleNamespace", Args::new())?;
+                    self.stack.push(namespace);
+                    self.build(attributes)?;
+                }
                 _ => return Err(if is_known(tag) { wrong() } else { ErrorKind::UnknownTag }.into()),
             }
             return self.stack.pop().ok_or_else(|| wrong().into());
         }
         let slot = self.stack.pop().ok_or_else(wrong)?;
-        match tag {
-            // Joined already; its parts were read on the spot.
-            " str" => return Ok(slot),
-            " di" | " namespace" => {
-                let Slot::Value(dict, _) = &slot else {
-                    return Err(wrong().into());
-                };
-                if self.sink.view(dict) != View::Dict {
-                    return Err(wrong().into());
-                }
-                if tag == " di" {
-                    return Ok(slot);
-                }
-                let namespace = self.json_known("types", "SimpleNamespace", Args::new())?;
-                self.stack.push(namespace);
-                self.build(slot)?;
-                return self.stack.pop().ok_or_else(|| wrong().into());
-            }
-            _ if !is_known(tag) => return Err(ErrorKind::UnknownTag.into()),
-            _ => {}
+        if !is_known(tag) {
+            return Err(ErrorKind::UnknownTag.into());
         }
         let Some(text) = self.text_of(&slot) else {
             let surrogates = matches!(&slot, Slot::Value(value, _) if self.sink.view(value) == View::Surrogates);

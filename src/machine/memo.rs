@@ -13,6 +13,8 @@ pub enum Kept<V> {
     Value(V, u16, u16),
     /// A global that the policy allowed.
     Global(Global),
+    /// Something that never became a value. It has an index all the same.
+    Lost,
 }
 
 /// By how much containers of all pickles of a stream grew when others held them already.
@@ -124,7 +126,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     self.globals.push(global);
                     Slot::Global((self.globals.len() - 1) as u32)
                 }
-                None => return Err(ErrorKind::NoMemo.into()),
+                Some(Kept::Lost) | None => return Err(ErrorKind::NoMemo.into()),
             },
         };
         let slot = self.share(slot)?;
@@ -133,7 +135,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Hands what this pickle memoized to those that follow. What is no value and no global by now
-    /// can't become one: it is left out.
+    /// can't become one.
     pub(super) fn keep_memo(&mut self) -> Step<'a, S> {
         let own = std::mem::take(&mut self.memo).into_iter().enumerate();
         let own = own.filter_map(|(index, slot)| slot.map(|slot| (self.base + index, slot)));
@@ -148,7 +150,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         let levels = self.chains.get(&identity).map_or(0, |chain| chain.levels);
                         Kept::Value(value, depth, levels)
                     }
-                    Err(Failure::Pickle(_)) => continue,
+                    Err(Failure::Pickle(_)) => Kept::Lost,
                     Err(failure) => return Err(failure),
                 },
             };

@@ -43,7 +43,7 @@ impl<'py> Source<'py> {
                 read => return read,
             }
         }
-        self.exactly(policy, bounded)
+        self.exactly(policy, limits, bounded)
     }
 
     /// From a `BytesIO`: its buffer is looked at, and its position moved.
@@ -68,7 +68,12 @@ impl<'py> Source<'py> {
         let mut data = Vec::new();
         let mut found = extent(&data, 0);
         loop {
-            let seen = peek.call1((CHUNK,))?;
+            let mut seen = peek.call1((CHUNK,))?;
+            let passed = bytes_of(&seen)?.is_empty();
+            if passed {
+                // Not the end yet: there was nothing to look at without reading.
+                seen = read.call1((1,))?;
+            }
             let seen = bytes_of(&seen)?;
             let before = data.len();
             append(&mut data, seen)?;
@@ -84,7 +89,7 @@ impl<'py> Source<'py> {
             }
             let end = if let Extent::End(end) = found { end } else { data.len() };
             bounded(end)?;
-            let mut left = end.saturating_sub(before);
+            let mut left = if passed { 0 } else { end.saturating_sub(before) };
             while left > 0 {
                 let taken = read.call1((left,))?;
                 match bytes_of(&taken)?.len() {
@@ -100,7 +105,12 @@ impl<'py> Source<'py> {
     }
 
     /// Without `peek`: never a byte more than the opcodes ask for.
-    fn exactly(&self, policy: &CompiledPolicy, bounded: impl Fn(usize) -> PyResult<()>) -> PyResult<Vec<u8>> {
+    fn exactly(
+        &self,
+        policy: &CompiledPolicy,
+        limits: &Limits,
+        bounded: impl Fn(usize) -> PyResult<()>,
+    ) -> PyResult<Vec<u8>> {
         let Self(file, read, readline, _, readinto) = self;
         let io_base = policy.types.io_base.bind(file.py());
         let takes_size = file.is_instance(io_base)?;
@@ -115,7 +125,9 @@ impl<'py> Source<'py> {
                 }
                 Extent::Line { at } => {
                     bounded(data.len())?;
-                    let line = if takes_size { readline.call1((CHUNK,))? } else { readline.call0()? };
+                    let room = limits.bytes.saturating_sub(data.len() as u64).saturating_add(1);
+                    let room = usize::try_from(room).unwrap_or(CHUNK).min(CHUNK);
+                    let line = if takes_size { readline.call1((room,))? } else { readline.call0()? };
                     let line = bytes_of(&line)?;
                     append(&mut data, line)?;
                     match line.last() {

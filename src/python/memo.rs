@@ -23,6 +23,10 @@ impl Memo {
         Self::default()
     }
 
+    fn __len__(&self) -> usize {
+        self.count
+    }
+
     /// The values by their index.
     fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let values = PyDict::new(py);
@@ -92,6 +96,7 @@ fn bound<'py>(py: Python<'py>, kept: &Kept<Py<PyAny>>) -> Kept<Bound<'py, PyAny>
     match kept {
         Kept::Value(value, depth, levels) => Kept::Value(value.bind(py).clone(), *depth, *levels),
         Kept::Global(global) => Kept::Global(global.clone()),
+        Kept::Lost => Kept::Lost,
     }
 }
 
@@ -118,6 +123,7 @@ impl<'py> Earlier<Bound<'py, PyAny>> for Opened<'_, 'py> {
         memo.entries[index] = Some(match kept {
             Kept::Value(value, depth, levels) => Kept::Value(value.unbind(), depth, levels),
             Kept::Global(global) => Kept::Global(global),
+            Kept::Lost => Kept::Lost,
         });
         true
     }

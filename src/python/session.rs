@@ -126,15 +126,12 @@ pub fn read_session<'py>(
     for (key, error) in &keys {
         refusals.append((key, raised.get(*error)))?;
     }
-    let ignored = (0..raised.len()).filter(|index| keys.iter().all(|(_, error)| error != index));
-    for index in ignored.take(IGNORED) {
-        refusals.append((None::<&str>, raised.get(index)))?;
+    if keys.is_empty() {
+        // Nothing that is left holds what was refused.
+        refusals.append((None::<&str>, raised.first()))?;
     }
     Ok((root, refusals))
 }
-
-/// How many refusals that no key holds are told.
-const IGNORED: usize = 8;
 
 /// A key for a report.
 fn shown<'a, 'py>(sink: &SalvageSink<'a, PySink<'py, '_>>, key: &Bound<'py, PyAny>) -> String {
@@ -195,7 +192,7 @@ pub fn trouble(data: &[u8], format: Format, policy: &CompiledPolicy, limits: &Li
     let mut sink: SalvageSink<'_, ValueSink<'_>> = SalvageSink::new(ValueSink::checking());
     let root = caught(|| decode(data, format, &mut sink, &policy.core, limits)).ok()?;
     let mut found = None;
-    let path = tree::path(&sink.inner, &root, |value| {
+    let path = tree::path(&sink.inner, &root, |value, _| {
         found = if sink.is_source(value) { sink.error_of(value) } else { None };
         found.is_some()
     })?;
@@ -253,10 +250,9 @@ pub fn write_json<'py>(
         Ok(text) => text,
         Err(Unwritten { failure: Failure::Sink(error), .. }) => return Err(*error),
         Err(Unwritten { failure: Failure::Pickle(error), at }) => {
-            let path = at.and_then(|at| {
-                let cut = matches!(error.kind(), ErrorKind::Limit(_));
-                if cut { None } else { tree::path(&tree, value, |found| found.is(&at)) }
-            });
+            let cycle = matches!(error.kind(), ErrorKind::Cycle);
+            let path =
+                at.and_then(|at| tree::path(&tree, value, |found, open| if cycle { open } else { found.is(&at) }));
             let inside = tree.inside.take();
             let joined = match (path.unwrap_or_default(), inside) {
                 (path, inside) if inside.is_empty() || path.is_empty() => path + &inside,

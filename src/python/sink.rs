@@ -527,6 +527,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>()
     }
 
+    fn wtf8(&self, value: &Object<'py>) -> Option<Vec<u8>> {
+        let text = value.cast_exact::<PyString>().ok()?;
+        match text.to_str() {
+            Ok(text) => Some(text.as_bytes().to_vec()),
+            Err(_) => text.call_method1("encode", ("utf-8", "surrogatepass")).ok()?.extract().ok(),
+        }
+    }
+
     fn len(&self, container: &Object<'py>) -> usize {
         if let Ok(dict) = container.cast::<PyDict>() {
             return dict.len();

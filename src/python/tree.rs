@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
     PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfoAccess,
 };
 
-use crate::error::Failure;
+use crate::error::{ErrorKind, Failure};
 use crate::limits::Limits;
 use crate::sink::{Clock, Day, Factory, Ip, Path};
 use crate::tree::{DictKind, Shape, Tree, split_pair};
@@ -149,7 +150,9 @@ impl<'py, 'p> PyTree<'py, 'p> {
         }
         for (field, kind) in [(&types.ordered_dict, DictKind::Ordered), (&types.counter, DictKind::Counter)] {
             if is(field) {
-                return Ok(self.dict(kind, value.cast()?));
+                // Attributes would be lost.
+                let bare = value.getattr("__dict__")?.is_empty()?;
+                return if bare { Ok(self.dict(kind, value.cast()?)) } else { Ok(Shape::Foreign(full_name(value)?)) };
             }
         }
         if is(&types.default_dict) {
@@ -197,7 +200,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if let Some(ip) = addresses.into_iter().find(|ip| is(types.ip(*ip))) {
             return Ok(Shape::Ip(ip, text(value)?));
         }
-        let paths = [Path::Posix, Path::Windows, Path::PurePosix, Path::PureWindows];
+        let paths = [Path::PurePosix, Path::PureWindows, Path::Posix, Path::Windows];
         if let Some(path) = paths.into_iter().find(|path| is(types.path(*path))) {
             return Ok(Shape::Path(path));
         }
@@ -322,7 +325,18 @@ impl<'py> Tree for PyTree<'py, '_> {
     }
     /// What reading its pickle gives.
     fn equivalent(&self, value: &Object<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
-        let pickled = self.types().pickle_dumps.bind(self.py).call1((value, 5)).map_err(failed)?;
+        let pickled = self.types().pickle_dumps.bind(self.py).call1((value, 5)).map_err(|error| {
+            // What stock pickle says of what it can't write. Others are exceptions of the app's own code.
+            let types = [self.py.get_type::<PyTypeError>(), self.py.get_type::<PyAttributeError>()];
+            let mut expected =
+                types.iter().map(|class| class.as_any()).chain([self.types().pickle_error.bind(self.py)]);
+            match full_name(value) {
+                Ok(name) if expected.any(|class| error.matches(self.py, class).unwrap_or(false)) => {
+                    ErrorKind::Unwritable { name: name.into() }.into()
+                }
+                _ => failed(error),
+            }
+        })?;
         let pickled = pickled.cast::<PyBytes>().map_err(|error| failed(error.into()))?.as_bytes();
         let sink = PySink::new(self.py, self.policy, None, None, None);
         let read = session::read_pickle(pickled, sink, self.policy, self.limits);

@@ -79,6 +79,7 @@ types! {
     stub = "plainpickle.stub" "Stub";
     rebuild = "plainpickle.rebuild" "build";
     pickle_dumps = "pickle" "dumps";
+    pickle_error = "pickle" "PickleError";
     refused = "plainpickle.events" "refused";
     bytes_io = "io" "BytesIO";
     io_base = "io" "IOBase";

@@ -93,6 +93,9 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     fn view<'v>(&'v self, value: &'v NodeId) -> View<'v> {
         self.values.view(value)
     }
+    fn wtf8(&self, value: &NodeId) -> Option<Vec<u8>> {
+        self.values.wtf8(value)
+    }
     fn len(&self, container: &NodeId) -> usize {
         self.values.len(container)
     }

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::error::{Error, Failure};
+use crate::error::Error;
 use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
+
+/// The keys that were taken out of a dict, each with the number of the error that it is out for.
+pub type Taken<V> = Vec<(V, usize)>;
 
 /// Builds into `S`, with an inert stand-in for each refused value.
 pub struct SalvageSink<'a, S: Sink<'a>> {
@@ -55,7 +58,7 @@ impl<'a, S: Sink<'a>> SalvageSink<'a, S> {
     /// the keys, and the numbers of the errors. None if `root` is no dict, or refused itself.
     ///
     /// That a value holds `root` itself is no reason to take it out.
-    pub fn prune(&mut self, root: &S::Value) -> Result<Option<Vec<(S::Value, usize)>>, Failure<S::Error>> {
+    pub fn prune(&mut self, root: &S::Value) -> Made<Option<Taken<S::Value>>, S::Error> {
         let own = self.inner.identity(root);
         let refused = self.sources.iter().any(|(identity, _)| *identity == own);
         if refused || !matches!(self.inner.view(root), View::Dict | View::DefaultDict) {
@@ -279,6 +282,9 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
     }
     fn is_text(&self, value: &S::Value) -> bool {
         self.inner.is_text(value)
+    }
+    fn wtf8(&self, value: &S::Value) -> Option<Vec<u8>> {
+        self.inner.wtf8(value)
     }
     fn len(&self, container: &S::Value) -> usize {
         self.inner.len(container)

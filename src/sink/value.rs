@@ -345,6 +345,13 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             _ => View::Other,
         }
     }
+    fn wtf8(&self, value: &NodeId) -> Option<Vec<u8>> {
+        match self.node(*value) {
+            Node::Text(text) => Some(text.as_bytes().to_vec()),
+            Node::Surrogates(raw) => Some(raw.to_vec()),
+            _ => None,
+        }
+    }
     fn len(&self, container: &NodeId) -> usize {
         match self.node(*container) {
             Node::Tuple(items) | Node::FrozenSet(items) => items.len(),
