@@ -12,6 +12,7 @@ endif
 
 VENV := .venv/$(TAG)
 DEMO_VENV := .venv/$(TAG)-demo
+LEGACY_VENV := $(VENV)-legacy
 PY := $(VENV)/bin/python
 WHEELS := target/wheels/$(TAG)
 SOURCES := $(shell find src python -type f -not -name '*.pyc') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
@@ -21,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(PY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint docs fuzz clean
+.PHONY: help demo test servers bench lint docs fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,11 +33,18 @@ demo: $(WHEELS)/built.done ## build, install into a fresh environment, read old 
 	@$(DEMO_VENV)/bin/python -m pip install --quiet --no-index --no-deps $(WHEELS)/*.whl
 	@$(DEMO_VENV)/bin/python examples/demo.py $(ARGS)
 
-test: $(VENV)/installed.done ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
+test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
 	cargo test --no-default-features
 	$(PY) -m mypy --config-file= --strict tests/typed.py
 	$(PY) -m mypy.stubtest plainpickle._core
 	$(PY) -m pytest $(ARGS)
+
+servers: ## on Debian and as root, install what servers the tests miss; elsewhere those tests are skipped
+	@missing=$$(for each in redis-server memcached; do command -v $$each >/dev/null || echo $$each; done); \
+	if [ -n "$$missing" ] && [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update --quiet=2 </dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends $$missing </dev/null; \
+	fi
 
 bench: $(VENV)/installed.done ## compare safe_loads with pickle.loads
 	$(PY) benches/loads.py $(ARGS)
@@ -79,4 +87,13 @@ $(WHEELS)/built.done: $(VENV)/build.done $(SOURCES)
 
 $(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
 	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $@
+
+$(LEGACY_VENV)/test.done: requirements/legacy.txt
+	$(PYTHON) -m venv $(LEGACY_VENV)
+	$(LEGACY_VENV)/bin/python -m pip install --quiet --use-pep517 -r $<
+	@touch $@
+
+$(LEGACY_VENV)/installed.done: $(WHEELS)/built.done $(LEGACY_VENV)/test.done
+	$(LEGACY_VENV)/bin/python -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
 	@touch $@

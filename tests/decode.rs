@@ -56,7 +56,7 @@ const CASES: &[(&str, &[u8], Result<&str, &str>)] = &[
     ("UNICODE", b"V\\u00e9\xe9\n.", Ok("\"\u{e9}\u{e9}\"")),
     ("BINUNICODE", b"X\x02\0\0\0\xc3\xa9.", Ok("\"\u{e9}\"")),
     ("APPEND", b"]K\x01a.", Ok("[1]")),
-    ("BUILD", b"ctypes\nSimpleNamespace\n)R}X\x01\0\0\0aK\x01sb.", Ok(r#"{" namespace":{"a":1}}"#)),
+    ("BUILD", b"ctypes\nSimpleNamespace\n)R}X\x01\0\0\0aK\x01sb.", Ok(r#"{" namespace":["a",1]}"#)),
     ("GLOBAL", b"cos\nsystem\n.", Err("forbidden_global")),
     ("DICT", b"(S'a'\nK\x01d.", Ok(r#"{"a":1}"#)),
     ("EMPTY_DICT", b"}.", Ok("{}")),

@@ -86,7 +86,7 @@ fn read(data: &[u8], policy: &Policy) -> usize {
     let decoded = decode(data, &mut values, policy, &limits, &options);
     let read = usize::from(decoded.is_ok());
     if let Ok(decoded) = decoded {
-        assert_eq!(extent(data, 0), Extent::End(decoded.size));
+        assert_eq!(extent(data), Extent::End(decoded.size));
         let shown = written(&values, decoded.value, true).expect("a small input has a small JSON");
         if let Err(error) = serde_json::from_str::<serde_json::Value>(&shown) {
             assert!(error.to_string().contains("recursion limit"), "{error}");

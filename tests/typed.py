@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from typing import Any
 
 import plainpickle
 from plainpickle import Limits, Policy, Report, Stub, profiles
+from plainpickle.session import SessionSerializer
 
 
 class Cart:
@@ -50,3 +52,22 @@ def rewritten(data: bytes) -> bytes:
 
 def stub_name(stub: Stub) -> str:
     return stub.name
+
+
+def face(data: bytes, file: io.BytesIO) -> Any:
+    unpickler = plainpickle.Unpickler(file, policy=Policy(), limits=Limits())
+    unpickler.memo = {0: "x"}
+    memo: dict[int, Any] = unpickler.memo.copy()
+    stop = plainpickle.events.subscribe(lambda event: print(event["reason"]))
+    stop()
+    with plainpickle.events.context(store="redis", session_key="k"), plainpickle.install("shop"):
+        return plainpickle.load(file), plainpickle.loads(data), unpickler.load(), memo
+
+
+def session(data: bytes) -> bytes:
+    serializer = SessionSerializer(policy=Policy.from_file("policy.toml"), format="pickle")
+    try:
+        return serializer.encode(serializer.decode(data))
+    except plainpickle.UnreadableValue as error:
+        where: tuple[str, str | None] = (error.path, error.name)
+        raise KeyError(where) from error

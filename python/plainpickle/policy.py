@@ -235,7 +235,7 @@ def _policy_of(content: dict[str, Any]) -> Policy:
         try:
             policy = policy.register(name, build=_imported(where))
         except PolicyError as error:
-            raise PolicyError(f"register.{name}: {error}") from error.__cause__
+            raise PolicyError(f"register.{name} = {where!r}: {error}") from error.__cause__
     return policy.stub() if content.get("stub") else policy
 
 

@@ -475,12 +475,30 @@ fn new_frame<C>(cursor: C, count: usize, close: &'static str, identity: Option<u
 
 /// A finite float as Python writes it.
 fn repr(value: f64) -> String {
-    let shortest = format!("{value:e}");
+    let mut shortest = format!("{value:e}");
+    // Of two that are as near, Python takes the even one; so does rounding to as many digits.
+    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let rounded = format!("{value:.*e}", digits.saturating_sub(1));
+    if rounded.parse() == Ok(value) {
+        shortest = rounded;
+    }
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     match exponent.parse::<i32>().unwrap_or(0) {
-        -4..16 => format!("{value:?}"),
+        exponent @ -4..16 => fixed(digits, exponent),
         exponent => format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()),
     }
+}
+
+/// Digits of the form `-1.5`, with their point moved: at least one digit stands on each side of it.
+fn fixed(digits: &str, exponent: i32) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits: String = digits.chars().filter(|each| *each != '.').collect();
+    if exponent < 0 {
+        return format!("{sign}0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1));
+    }
+    let whole = exponent as usize + 1;
+    let part = digits.get(whole..).filter(|part| !part.is_empty()).unwrap_or("0");
+    format!("{sign}{:0<whole$}.{part}", digits.get(..whole).unwrap_or(&digits))
 }
 
 /// Text in ASCII alone, as Python writes it: Django's JSONSerializer decodes as latin1.

@@ -368,6 +368,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                     let floats = matches!(self.text_of(&self.stack[start]).as_deref(), Some("f" | "d"));
                     let is_float = |item: &Slot<S::Value>| matches!(item, Slot::Value(item, _) if matches!(self.sink.view(item), View::Float(_)));
+                    if !self.stack[start..].iter().all(|item| matches!(item, Slot::Value(..))) {
+                        return Err(wrong().into());
+                    }
                     if floats && !self.stack[start + 1..].iter().all(is_float) {
                         return Err(wrong().into());
                     }
@@ -432,6 +435,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 " str" => return self.json_joined(start),
                 " namespace" => {
                     self.even(count)?;
+                    if !self.stack[start..].iter().step_by(2).all(|name| self.text_of(name).is_some()) {
+                        return Err(wrong().into());
+                    }
                     self.dict(start)?;
                     let attributes = self.stack.pop().ok_or_else(wrong)?;
                     let namespace = self.json_known("types", "SimpleNamespace", Args::new())?;

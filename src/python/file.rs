@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArrayMethods, PyBytes};
 
-use crate::extent::{Extent, extent};
+use crate::extent::{Extent, Scan};
 use crate::limits::{self, Limit, Limits};
 
 use super::policy::CompiledPolicy;
@@ -53,20 +53,25 @@ impl<'py> Source<'py> {
         let value = file.call_method0("getvalue")?;
         let value = value.cast::<PyBytes>()?.as_bytes();
         let rest = value.get(start..).unwrap_or_default();
-        let end = match extent(rest, 0) {
-            Extent::End(end) => end,
-            _ => rest.len(),
+        let mut scan = Scan::default();
+        let (end, needed) = match scan.extent(rest) {
+            Extent::End(end) => (end, scan.needed()),
+            _ => (rest.len(), rest.len()),
         };
         file.call_method1("seek", (start + end,))?;
-        bounded(end)?;
-        Ok(rest[..end].to_vec())
+        bounded(needed)?;
+        let needed = rest.get(..needed).unwrap_or_default();
+        let mut data = Vec::new();
+        append(&mut data, needed)?;
+        Ok(data)
     }
 
     /// Through `peek`: only what belongs to the pickle is read.
     fn peeked(&self, peek: &Bound<'py, PyAny>, bounded: impl Fn(usize) -> PyResult<()>) -> PyResult<Vec<u8>> {
         let Self(_, read, ..) = self;
         let mut data = Vec::new();
-        let mut found = extent(&data, 0);
+        let mut scan = Scan::default();
+        let mut found = scan.extent(&data);
         loop {
             let mut seen = peek.call1((CHUNK,))?;
             let passed = bytes_of(&seen)?.is_empty();
@@ -77,16 +82,11 @@ impl<'py> Source<'py> {
             let seen = bytes_of(&seen)?;
             let before = data.len();
             append(&mut data, seen)?;
-            let due = match found {
-                Extent::Bytes { missing, .. } => seen.len() >= missing,
-                _ => seen.contains(&b'\n'),
+            found = match found {
+                Extent::Bytes(missing) if missing > seen.len() => Extent::Bytes(missing - seen.len()),
+                Extent::Line if !seen.contains(&b'\n') => Extent::Line,
+                _ => scan.extent(&data),
             };
-            if due {
-                let (Extent::Bytes { at, .. } | Extent::Line { at } | Extent::End(at)) = found;
-                found = extent(&data, at);
-            } else if let Extent::Bytes { missing, .. } = &mut found {
-                *missing -= seen.len();
-            }
             let end = if let Extent::End(end) = found { end } else { data.len() };
             bounded(end)?;
             let mut left = if passed { 0 } else { end.saturating_sub(before) };
@@ -98,7 +98,7 @@ impl<'py> Source<'py> {
                 }
             }
             if seen.is_empty() || matches!(found, Extent::End(_)) {
-                data.truncate(end.max(before));
+                data.truncate(scan.needed().max(before));
                 return Ok(data);
             }
         }
@@ -115,15 +115,13 @@ impl<'py> Source<'py> {
         let io_base = policy.types.io_base.bind(file.py());
         let takes_size = file.is_instance(io_base)?;
         let mut data = Vec::new();
-        let mut found = extent(&data, 0);
+        let mut scan = Scan::default();
+        let mut found = scan.extent(&data);
         loop {
             match found {
-                Extent::End(end) => {
-                    // The rest of a frame that ends late is lost.
-                    data.truncate(end);
-                    return Ok(data);
-                }
-                Extent::Line { at } => {
+                // The rest of a frame that is longer than what is in it is lost.
+                Extent::End(_) => return Ok(data),
+                Extent::Line => {
                     bounded(data.len())?;
                     let room = limits.bytes.saturating_sub(data.len() as u64).saturating_add(1);
                     let room = usize::try_from(room).unwrap_or(CHUNK).min(CHUNK);
@@ -132,11 +130,11 @@ impl<'py> Source<'py> {
                     append(&mut data, line)?;
                     match line.last() {
                         None => return Ok(data),
-                        Some(b'\n') => found = extent(&data, at),
+                        Some(b'\n') => found = scan.extent(&data),
                         Some(_) => {}
                     }
                 }
-                Extent::Bytes { at, mut missing } => {
+                Extent::Bytes(mut missing) => {
                     bounded(data.len().saturating_add(missing))?;
                     while missing > 0 {
                         let asked = missing.min(CHUNK);
@@ -158,7 +156,7 @@ impl<'py> Source<'py> {
                         }
                         missing = missing.saturating_sub(got);
                     }
-                    found = extent(&data, at);
+                    found = scan.extent(&data);
                 }
             }
         }

@@ -63,7 +63,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
     fn is_zone(&self, zone: &Object<'py>) -> PyResult<bool> {
         let types = self.types();
         Ok(self.is(zone, &types.timezone)
-            || self.is(zone, &types.zone_info) && !zone.getattr("key")?.is_none()
+            || self.is(zone, &types.zone_info) && zone.call_method0("__reduce__").is_ok()
             || self.framework_value(zone)?.is_some())
     }
 
@@ -143,7 +143,9 @@ impl<'py, 'p> PyTree<'py, 'p> {
             let microseconds = seconds * 1_000_000 + i64::from(offset.get_microseconds());
             return Ok(Shape::Timezone(microseconds, given.get_item(1).ok()));
         }
+        // One out of a file can't be found by its key.
         if is(&types.zone_info)
+            && value.call_method0("__reduce__").is_ok()
             && let Ok(key) = value.getattr("key")?.extract()
         {
             return Ok(Shape::ZoneInfo(Cow::Owned(key)));
@@ -325,6 +327,11 @@ impl<'py> Tree for PyTree<'py, '_> {
     }
     /// What reading its pickle gives.
     fn equivalent(&self, value: &Object<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
+        if self.is(value, &self.types().counter) {
+            // Its own pickle leaves its attributes out without a word.
+            let reason = "its attributes would be lost";
+            return Err(ErrorKind::ForbiddenUse { name: "collections.Counter".into(), reason }.into());
+        }
         let pickled = self.types().pickle_dumps.bind(self.py).call1((value, 5)).map_err(|error| {
             // What stock pickle says of what it can't write. Others are exceptions of the app's own code.
             let types = [self.py.get_type::<PyTypeError>(), self.py.get_type::<PyAttributeError>()];

@@ -175,7 +175,6 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
         set() -> Made<S::Value, S::Error>;
         dict() -> Made<S::Value, S::Error>;
         known(value: KnownValue<'_, S::Value>) -> Made<S::Value, S::Error>;
-        clear(target: &S::Value) -> Made<(), S::Error>;
         hash(key: &S::Value) -> Made<Option<i64>, S::Error>;
         builtin(factory: Factory) -> Made<S::Value, S::Error>;
         registered(index: u32, module: &str, name: &str) -> Made<u32, S::Error>;
@@ -226,6 +225,10 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
             return Ok(());
         }
         self.inner.add(target, items.into_iter())
+    }
+    fn clear(&mut self, target: &S::Value) -> Made<(), S::Error> {
+        // A stand-in is no dict.
+        if self.inner.view(target) == View::Stub { Ok(()) } else { self.inner.clear(target) }
     }
     fn build(&mut self, target: &S::Value, state: &S::Value) -> Made<(), S::Error> {
         self.link(target, [state]);

@@ -263,14 +263,21 @@ class GraphMaker:
     """Makes one graph from `rng`; `size` is about the number of values in it.
 
     `buffers` admits `PickleBuffer` values (protocol 5); `stable` keeps to sets of ints, whose order
-    is the same in each process. After `make()`, `cyclic` and `shares` tell
-    whether a container holds itself and whether a container sits in more than one place.
+    is the same in each process; `cycles` lets containers hold themselves. After `make()`, `cyclic`
+    and `shares` tell whether a container does, and whether one sits in more than one place.
     """
 
     def __init__(
-        self, rng: Random, *, size: int = 40, buffers: bool = False, stable: bool = False
+        self,
+        rng: Random,
+        *,
+        size: int = 40,
+        buffers: bool = False,
+        stable: bool = False,
+        cycles: bool = True,
     ) -> None:
         self.rng, self.left, self.buffers, self.stable = rng, size, buffers, stable
+        self.cycles = cycles
         self.cyclic = self.shares = False
         self._made: list[Any] = []  # finished values, to be met again
         self._keys: list[Any] = []  # the hashable ones
@@ -291,7 +298,7 @@ class GraphMaker:
             made = self.rng.choice(self._made)
             self.shares |= type(made) in CONTAINERS
             return made
-        if p < 0.13 and self._open:
+        if p < 0.13 and self._open and self.cycles:
             self.cyclic = True
             return self.rng.choice(self._open)
         self.left -= 1

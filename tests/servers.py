@@ -1,0 +1,68 @@
+"""Real servers for the tests: Redis and memcached, each on a Unix socket in a folder of its own."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def redis() -> AbstractContextManager[str]:
+    """The Unix socket of a Redis that keeps nothing on disk."""
+    return _serving("redis-server", "--port", "0", "--save", "", "--unixsocket")
+
+
+def memcached() -> AbstractContextManager[str]:
+    """The Unix socket of a memcached."""
+    return _serving("memcached", "-u", getpass.getuser(), "-m", "16", "-s")
+
+
+@contextmanager
+def _serving(program: str, *options: str) -> Iterator[str]:
+    if shutil.which(program) is None:
+        missing(f"no {program} on this machine; `make test` installs it on Debian, as root")
+    # Not tmp_path: a socket's path has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="plainpickle-") as folder:
+        path = Path(folder, "socket")
+        command = [program, *options, str(path)]
+        if shutil.which("setpriv"):  # so that nothing outlives tests that were killed
+            command = ["setpriv", "--pdeathsig", "KILL", *command]
+        with Path(folder, "log").open("wb") as log:
+            server = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            _wait_for(server, path)
+            yield str(path)
+        finally:
+            server.kill()
+            server.wait(10)
+
+
+def _wait_for(server: subprocess.Popen[bytes], path: Path) -> None:
+    until = time.monotonic() + 10
+    while True:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                return client.connect(str(path))
+            except OSError:
+                if server.poll() is not None or time.monotonic() > until:
+                    log = path.with_name("log").read_text("utf-8", "replace")
+                    raise RuntimeError(f"{server.args!r} does not answer: {log}") from None
+        time.sleep(0.01)
+
+
+def missing(what: str) -> None:
+    """Skips the test, and says why; where CI runs, nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
