@@ -53,18 +53,25 @@ def measure(case: Case, folder: Path) -> None:
     room = MEMORY_FLOOR + MEMORY_PER_BYTE * len(payload) + MEMORY_SLACK
     base = peak_bytes()
     over = []
+
+    def seconds(call: Callable[[], object]) -> float:
+        with watching(folder, reads_zone=case.reads_zone):
+            return attempt(call).seconds
+
+    best = {}
     for name, call in ways_in(case, payload).items():
-        best = float("inf")
-        for _ in range(10):
-            with watching(folder, reads_zone=case.reads_zone):
-                best = min(best, attempt(call).seconds)
-            if best <= allowed:
-                break
-        if best > allowed:
-            over.append(f"{name} took {best:.3f} s")
+        best[name] = seconds(call)
+        # Before anything is repeated: what an allocator keeps of ten runs is not what one run takes.
         grown = peak_bytes() - base
         if grown > room:
             over.append(f"{name} reached {grown >> 20} MiB")
+    for name, call in ways_in(case, payload).items():
+        for _ in range(9):
+            if best[name] <= allowed:
+                break
+            best[name] = min(best[name], seconds(call))
+        if best[name] > allowed:
+            over.append(f"{name} took {best[name]:.3f} s")
     assert not over, f"{', '.join(over)} for {len(payload)} bytes"
 
 
