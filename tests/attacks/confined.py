@@ -61,7 +61,7 @@ def measure(case: Case, folder: Path) -> None:
     best = {}
     for name, call in ways_in(case, payload).items():
         best[name] = seconds(call)
-        # Before anything is repeated: what an allocator keeps of ten runs is not what one run takes.
+        # Before anything is repeated: an allocator keeps more of ten runs than of one.
         grown = peak_bytes() - base
         if grown > room:
             over.append(f"{name} reached {grown >> 20} MiB")
