@@ -71,14 +71,6 @@ impl<'a> Tokens<'a> {
         self.position += 1;
     }
 
-    /// Passes the next token if it is this byte.
-    #[inline]
-    pub fn passed(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.position += usize::from(found);
-        found
-    }
-
     /// Passes a word such as `null`.
     pub fn word(&mut self, word: &str) -> bool {
         let found = self.rest().starts_with(word.as_bytes());
