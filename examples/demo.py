@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import pickle
 import platform
 import reprlib
 import shutil
@@ -12,15 +14,20 @@ import sys
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import plainpickle
+from plainpickle.session import SessionSerializer
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus"
 FRAMEWORKS = {"django": "Django", "flask": "Flask", "beaker": "Beaker", "bottle": "Bottle"}
 JSON_TYPES = (dict, list, str, int, float, bool, type(None))
 RCE = b"cos\nsystem\n(S'echo vulnerable_to_rce'\ntR."
+RCE_IN_A_SESSION = pickle.dumps({"user": 5, "total": Decimal("19.99"), "cart": None}, 0).replace(
+    b"\nNs", b"\n" + RCE[:-1] + b"s"
+)
 COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32}
 
 LOAD_WITH_PICKLE = """
@@ -28,7 +35,8 @@ import pickle, sys
 pickle.loads(sys.stdin.buffer.read())
 """
 LOAD_WITH_PLAINPICKLE = """
-import plainpickle, sys
+import logging, plainpickle, sys
+logging.disable()
 try:
     plainpickle.safe_loads(sys.stdin.buffer.read())
 except plainpickle.UnpicklingError as error:
@@ -48,6 +56,9 @@ class Row:
 def main() -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+    # The events go to a hook here, and not to the terminal.
+    logging.getLogger("plainpickle.security").propagate = False
+    logging.getLogger("plainpickle.security").addHandler(logging.NullHandler())
     rows, refused = read_corpus()
     title("1. Sessions that old software wrote, read as plain data; no framework is installed here")
     header = ("written by", "on", "protocol", "read", "types that JSON has not", "a glimpse")
@@ -64,7 +75,25 @@ def main() -> None:
     title(f"3. The attack: a session of {len(RCE)} bytes that names os.system")
     print(f"  {RCE!r}\n")
     print(f"  pickle.loads            {paint('red', run_on(LOAD_WITH_PICKLE))}")
-    print(f"  plainpickle.safe_loads  {paint('green', run_on(LOAD_WITH_PLAINPICKLE))}\n")
+    print(f"  plainpickle.safe_loads  {paint('green', run_on(LOAD_WITH_PLAINPICKLE))}")
+
+    title("4. The attack inside a session: that key goes, the rest lives, and is written as JSON")
+    stored = RCE_IN_A_SESSION
+    print(f"  {stored!r}\n")
+    session, event = salvaged(stored)
+    print(f"  SessionSerializer().loads  {paint('green', plain_repr(session))}")
+    print(f"  SessionSerializer().dumps  {SessionSerializer().dumps(session).decode()}")
+    told = ", ".join(f"{name}={event[name]}" for name in ("reason", "global", "action", "key"))
+    print(f"  on plainpickle.security    {paint('red', told)}\n")
+
+
+def salvaged(stored: bytes) -> tuple[Any, dict[str, Any]]:
+    """Return what is left of a session, and the event about what is not."""
+    found: list[dict[str, Any]] = []
+    unsubscribe = plainpickle.events.subscribe(found.append)
+    session = SessionSerializer().loads(stored)
+    unsubscribe()
+    return session, found[0]
 
 
 def read_corpus() -> tuple[
