@@ -14,7 +14,7 @@ mod types;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::{PyBufferError, PyException, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMemoryView};
 
@@ -74,7 +74,10 @@ fn safe_loads<'py>(
     let policy = compiled(module, policy)?;
     let policy = policy.get();
     let limits = read_limits(limits)?;
-    let data = readable(data, &limits, policy)?;
+    let data = match oversized(data, &limits)? {
+        None => contiguous(data)?,
+        Some((_, error)) => return Err(errors::refused(module.py(), policy, &error, data)),
+    };
     let buffers = buffers.filter(|buffers| !buffers.is_none()).map(|buffers| buffers.try_iter()).transpose()?;
     let given = Given { policy, limits, strings: strings(encoding, errors), fix_imports };
     let loaded = given.load(data.as_bytes(), PySink::new(module.py(), policy, buffers, persistent_load, None), None);
@@ -142,15 +145,7 @@ impl Given<'_> {
     fn raised(&self, failure: Failure<PyErr>, data: &Bound<'_, PyBytes>) -> PyErr {
         match failure {
             Failure::Sink(error) => *error,
-            Failure::Pickle(error) => {
-                let py = data.py();
-                let raised = errors::raised(py, self.policy, &error);
-                match self.policy.types.refused.bind(py).call1((&raised, data)) {
-                    // What logging makes of it changes nothing; being interrupted does.
-                    Err(trouble) if !trouble.is_instance_of::<PyException>(py) => trouble,
-                    _ => raised,
-                }
-            }
+            Failure::Pickle(error) => errors::refused(data.py(), self.policy, &error, data),
         }
     }
 }
@@ -433,7 +428,7 @@ impl Drop for Paused<'_, '_> {
 
 /// Whether an exception says that a value is wrong, and not that the process is in trouble.
 fn is_about_value(error: &PyErr, py: Python<'_>) -> bool {
-    use pyo3::exceptions::{PyMemoryError, PyRecursionError};
+    use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError};
     error.is_instance_of::<PyException>(py)
         && !error.is_instance_of::<PyMemoryError>(py)
         && !error.is_instance_of::<PyRecursionError>(py)

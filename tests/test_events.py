@@ -720,3 +720,40 @@ def test_a_handler_or_a_filter_that_raises_does_not_change_the_outcome(
     monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logger, "filters", [fail])
     refuse(named("shop.Cart"))
+
+
+# ---- over the limit before decoding starts
+
+
+class Pipe(io.RawIOBase):
+    """A file that can only be read forward."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._data.readinto(buffer)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda data, limits: plainpickle.loads(data, limits=limits),
+        lambda data, limits: plainpickle.loads(bytearray(data), limits=limits),
+        lambda data, limits: plainpickle.load(io.BytesIO(data), limits=limits),
+        lambda data, limits: plainpickle.load(io.BufferedReader(Pipe(data)), limits=limits),
+        lambda data, limits: plainpickle.load(Pipe(data), limits=limits),
+    ],
+    ids=["bytes", "bytearray", "BytesIO", "peek", "read"],
+)
+def test_what_has_too_many_bytes_to_be_decoded_is_on_record(
+    read: Callable[[bytes, plainpickle.Limits], Any], hooked: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(plainpickle.LimitExceeded):
+        read(pickle.dumps(b"x" * 5000), plainpickle.Limits(max_bytes=100))
+    assert [(event["reason"], event["limit"]) for event in hooked] == [("limit", "max_bytes")]
+    assert hooked[0]["length"] > 0

@@ -120,15 +120,16 @@ class _Rate:
 _rate = _Rate()
 
 
-def refused(error: UnpicklingError, payload: bytes) -> None:
+def refused(error: UnpicklingError, payload: Any) -> None:
     """Reports that a pickle was refused as a whole. An empty one is the end of a stream."""
-    if payload and hasattr(error, "kind"):  # a MemoryError is no refusal
+    payload = memoryview(payload)
+    if payload.nbytes and hasattr(error, "kind"):  # a MemoryError is no refusal
         report([(None, error)], payload, action="refused")
 
 
 def report(
     refusals: Iterable[tuple[str | None, UnpicklingError]],
-    payload: bytes,
+    payload: bytes | memoryview,
     *,
     action: str,
     format: str = "pickle",
@@ -164,7 +165,7 @@ def report(
             "opcode": error.opcode,
             "format": format,
             "sha256": digest,
-            "length": len(payload),
+            "length": memoryview(payload).nbytes,
             "action": action,
             "key": None if key is None else _escaped(key),
             "store": where if store is None else store,

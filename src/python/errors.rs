@@ -1,6 +1,6 @@
 //! Errors of the core as Python exceptions: one conversion, to classes that are written in Python.
 
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -13,6 +13,16 @@ pub fn raised(py: Python<'_>, policy: &CompiledPolicy, error: &Error) -> PyErr {
     match exception(py, policy, error) {
         Ok(exception) => PyErr::from_value(exception),
         Err(trouble) => trouble,
+    }
+}
+
+/// The same, once the refusal is reported.
+pub fn refused(py: Python<'_>, policy: &CompiledPolicy, error: &Error, payload: &Bound<'_, PyAny>) -> PyErr {
+    let raised = raised(py, policy, error);
+    match policy.types.refused.bind(py).call1((&raised, payload)) {
+        // What logging makes of it changes nothing; being interrupted does.
+        Err(trouble) if !trouble.is_instance_of::<PyException>(py) => trouble,
+        _ => raised,
     }
 }
 

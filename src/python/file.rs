@@ -30,9 +30,9 @@ impl<'py> Source<'py> {
     pub fn next_pickle(&self, policy: &CompiledPolicy, limits: &Limits) -> PyResult<Vec<u8>> {
         let Self(file, _, _, peek, _) = self;
         let py = file.py();
-        let bounded = |size: usize| {
-            limits::check(size as u64, limits.bytes, Limit::Bytes)
-                .map_err(|error| errors::raised(py, policy, &error.at(0, None)))
+        let bounded = |size: usize, read: &[u8]| match limits::check(size as u64, limits.bytes, Limit::Bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(errors::refused(py, policy, &error.at(0, None), ffi::bytes(py, read)?.as_any())),
         };
         if file.get_type().is(&policy.types.bytes_io) {
             return self.in_memory(bounded);
@@ -47,7 +47,7 @@ impl<'py> Source<'py> {
     }
 
     /// From a `BytesIO`: its buffer is looked at, and its position moved.
-    fn in_memory(&self, bounded: impl Fn(usize) -> PyResult<()>) -> PyResult<Vec<u8>> {
+    fn in_memory(&self, bounded: impl Fn(usize, &[u8]) -> PyResult<()>) -> PyResult<Vec<u8>> {
         let Self(file, ..) = self;
         let start: usize = file.call_method0("tell")?.extract()?;
         let value = file.call_method0("getvalue")?;
@@ -59,15 +59,15 @@ impl<'py> Source<'py> {
             _ => (rest.len(), rest.len()),
         };
         file.call_method1("seek", (start + end,))?;
-        bounded(needed)?;
-        let needed = rest.get(..needed).unwrap_or_default();
+        let rest = rest.get(..needed).unwrap_or_default();
+        bounded(needed, rest)?;
         let mut data = Vec::new();
-        append(&mut data, needed)?;
+        append(&mut data, rest)?;
         Ok(data)
     }
 
     /// Through `peek`: only what belongs to the pickle is read.
-    fn peeked(&self, peek: &Bound<'py, PyAny>, bounded: impl Fn(usize) -> PyResult<()>) -> PyResult<Vec<u8>> {
+    fn peeked(&self, peek: &Bound<'py, PyAny>, bounded: impl Fn(usize, &[u8]) -> PyResult<()>) -> PyResult<Vec<u8>> {
         let Self(_, read, ..) = self;
         let mut data = Vec::new();
         let mut scan = Scan::default();
@@ -88,7 +88,7 @@ impl<'py> Source<'py> {
                 _ => scan.extent(&data),
             };
             let end = if let Extent::End(end) = found { end } else { data.len() };
-            bounded(end)?;
+            bounded(end, &data)?;
             let mut left = if passed { 0 } else { end.saturating_sub(before) };
             while left > 0 {
                 let taken = read.call1((left,))?;
@@ -109,7 +109,7 @@ impl<'py> Source<'py> {
         &self,
         policy: &CompiledPolicy,
         limits: &Limits,
-        bounded: impl Fn(usize) -> PyResult<()>,
+        bounded: impl Fn(usize, &[u8]) -> PyResult<()>,
     ) -> PyResult<Vec<u8>> {
         let Self(file, read, readline, _, readinto) = self;
         let io_base = policy.types.io_base.bind(file.py());
@@ -122,7 +122,7 @@ impl<'py> Source<'py> {
                 // The rest of a frame that is longer than what is in it is lost.
                 Extent::End(_) => return Ok(data),
                 Extent::Line => {
-                    bounded(data.len())?;
+                    bounded(data.len(), &data)?;
                     let room = limits.bytes.saturating_sub(data.len() as u64).saturating_add(1);
                     let room = usize::try_from(room).unwrap_or(CHUNK).min(CHUNK);
                     let line = if takes_size { readline.call1((room,))? } else { readline.call0()? };
@@ -135,7 +135,7 @@ impl<'py> Source<'py> {
                     }
                 }
                 Extent::Bytes(mut missing) => {
-                    bounded(data.len().saturating_add(missing))?;
+                    bounded(data.len().saturating_add(missing), &data)?;
                     while missing > 0 {
                         let asked = missing.min(CHUNK);
                         let got = match readinto {
