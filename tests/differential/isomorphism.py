@@ -72,12 +72,17 @@ def _members(a: Any, b: Any) -> Pairs:
             yield "{}", x, y
     if len(rest_a) != len(rest_b):
         raise UnpairedError(f"{len(rest_a)} members without a partner")
+    # Two that read alike could be either: such ones are only counted.
+    alike = Counter(map(_text, rest_a))
     for x, y in zip(sorted(rest_a, key=_text), sorted(rest_b, key=_text)):
-        yield "{}", x, y
+        if alike[_text(x)] == 1:
+            yield "{}", x, y
 
 
 def _text(value: Any) -> str:
-    return type(value).__name__ + repr(value) + (_bits(value).hex() if type(value) is float else "")
+    """What tells members apart, in whatever order a frozenset among them is iterated over."""
+    bits = _bits(value).hex() if type(value) is float else ""
+    return type(value).__name__ + "".join(sorted(repr(value))) + bits
 
 
 def _zone_of(a: Any, b: Any) -> Pairs:
