@@ -426,17 +426,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::REDUCE => {
                 let args = self.pop()?;
                 let callable = self.pop()?;
-                let causes = self.causes(&[&callable, &args]);
-                let made = self.call(callable, How::Call, args, None);
-                let made = made.or_else(|failure| self.stand_in(failure, causes))?;
+                let made = self.call_or_stand_in(callable, How::Call, args, None)?;
                 self.stack.push(made);
             }
             op::NEWOBJ => {
                 let args = self.pop()?;
                 let class = self.pop()?;
-                let causes = self.causes(&[&class, &args]);
-                let made = self.call(class, How::New, args, None);
-                let made = made.or_else(|failure| self.stand_in(failure, causes))?;
+                let made = self.call_or_stand_in(class, How::New, args, None)?;
                 self.stack.push(made);
             }
             op::NEWOBJ_EX => {
@@ -447,10 +443,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 if !matches!(self.sink.view(&kwargs), View::Dict | View::Opaque) {
                     return Err(ErrorKind::Invalid("keywords: NEWOBJ_EX requires a dict").into());
                 }
-                let causes = self.causes(&[&class, &args, &Slot::Value(kwargs.clone(), 0)]);
                 let kwargs = (self.sink.len(&kwargs) > 0).then_some(kwargs);
-                let made = self.call(class, How::New, args, kwargs);
-                let made = made.or_else(|failure| self.stand_in(failure, causes))?;
+                let made = self.call_or_stand_in(class, How::New, args, kwargs)?;
                 self.stack.push(made);
             }
             op::INST => {
@@ -470,9 +464,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::BUILD => {
                 let state = self.pop()?;
                 self.underflow_below(1)?;
-                let causes = self.causes(&[&state]);
-                if let Err(failure) = self.build(state) {
-                    self.spoil(failure, causes)?;
+                if !S::SALVAGE {
+                    self.build(state)?;
+                } else if let Err(failure) = self.build(state.clone()) {
+                    self.spoil(failure, vec![state])?;
                 }
             }
             op::SHORT_BINBYTES => {

@@ -1,16 +1,27 @@
 //! Going on behind a refused value, for a sink that asks for it: a stand-in takes its place.
 
 use crate::error::Failure;
-use crate::sink::Sink;
+use crate::sink::{How, Sink};
 
 use super::instance::Pending;
 use super::{Machine, Slot, Step, text};
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
-    /// The values among slots that are about to be used up: what may have led to a refusal.
+    /// A call, or what takes the place of a refused one.
     #[inline]
-    pub(super) fn causes(&self, slots: &[&Slot<S::Value>]) -> Vec<Slot<S::Value>> {
-        if S::SALVAGE { slots.iter().map(|slot| (*slot).clone()).collect() } else { Vec::new() }
+    pub(super) fn call_or_stand_in(
+        &mut self,
+        callable: Slot<S::Value>,
+        how: How,
+        args: Slot<S::Value>,
+        kwargs: Option<S::Value>,
+    ) -> Step<'a, S, Slot<S::Value>> {
+        if !S::SALVAGE {
+            return self.call(callable, how, args, kwargs);
+        }
+        let mut causes = vec![callable.clone(), args.clone()];
+        causes.extend(kwargs.clone().map(|kwargs| Slot::Value(kwargs, 0)));
+        self.call(callable, how, args, kwargs).or_else(|failure| self.stand_in(failure, causes))
     }
 
     /// What takes the place of a refused value; the failure itself if nothing does.
@@ -84,8 +95,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// INST, OBJ: pushes an instance of `class` with what is above `start` as arguments.
     pub(super) fn push_instance_of(&mut self, class: Slot<S::Value>, start: usize) -> Step<'a, S> {
-        let mut causes = self.causes(&[&class]);
+        let mut causes = Vec::new();
         if S::SALVAGE {
+            causes.push(class.clone());
             causes.extend(self.stack[start..].iter().cloned());
         }
         let made = match self.instantiate(class, start) {
