@@ -68,6 +68,10 @@ pub enum Factory {
 }
 
 impl Factory {
+    /// Those that a defaultdict may have.
+    pub const OF_DEFAULTDICT: [Self; 7] =
+        [Self::Int, Self::List, Self::Set, Self::Dict, Self::Str, Self::Float, Self::Tuple];
+
     /// Its Python name.
     pub fn name(self) -> &'static str {
         match self {

@@ -106,6 +106,9 @@ pub trait Tree {
     fn equivalent(&self, value: &Self::Value) -> Result<Option<Self::Value>, Failure<Self::Error>>;
 }
 
+/// Bits of an integer that is written in decimal: conversion is quadratic, and readers bound digits.
+pub(crate) const DECIMAL_BITS: u64 = 1 << 13;
+
 /// The longest path that is shown, in characters.
 const PATH: usize = 200;
 

@@ -387,7 +387,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         return Err(wrong().into());
                     };
                     let row = globals::lookup(module, &name);
-                    let texts = self.stack[start..].iter().all(|part| self.text_of(part).is_some());
+                    let texts = self.stack[start..].iter().all(|part| self.is_text(part));
                     if !texts || !row.is_some_and(|row| matches!(row.known, Known::Ip(_) | Known::Path(_))) {
                         return Err(wrong().into());
                     }
@@ -435,7 +435,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 " str" => return self.json_joined(start),
                 " namespace" => {
                     self.even(count)?;
-                    if !self.stack[start..].iter().step_by(2).all(|name| self.text_of(name).is_some()) {
+                    if !self.stack[start..].iter().step_by(2).all(|name| self.is_text(name)) {
                         return Err(wrong().into());
                     }
                     self.dict(start)?;
@@ -534,6 +534,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Slot::Value(self.sink.tuple(std::iter::empty())?, 1))
     }
 
+    fn is_text(&self, slot: &Slot<S::Value>) -> bool {
+        matches!(slot, Slot::Value(value, _) if matches!(self.sink.view(value), View::Text(_)))
+    }
+
     /// The text of a slot; of a short string mostly.
     fn text_of(&self, slot: &Slot<S::Value>) -> Option<String> {
         match slot {
@@ -549,10 +553,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if matches!(slot, Slot::Value(value, _) if self.sink.view(value) == View::None) {
             return Ok(None);
         }
-        let all =
-            [Factory::Int, Factory::List, Factory::Set, Factory::Dict, Factory::Str, Factory::Float, Factory::Tuple];
         let name = self.text_of(slot);
-        match all.into_iter().find(|factory| name.as_deref() == Some(factory.name())) {
+        match Factory::OF_DEFAULTDICT.into_iter().find(|factory| name.as_deref() == Some(factory.name())) {
             Some(factory) => Ok(Some(factory)),
             None => Err(ErrorKind::Invalid("content of a tag").into()),
         }

@@ -137,10 +137,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Hands what this pickle memoized to those that follow. What is no value and no global by now
     /// can't become one.
     pub(super) fn keep_memo(&mut self) -> Step<'a, S> {
+        let base = self.base;
         let own = std::mem::take(&mut self.memo).into_iter().enumerate();
-        let own = own.filter_map(|(index, slot)| slot.map(|slot| (self.base + index, slot)));
-        let entries: Vec<_> = own.chain(std::mem::take(&mut self.replaced)).collect();
-        for (index, slot) in entries {
+        let own = own.filter_map(|(index, slot)| slot.map(|slot| (base + index, slot)));
+        for (index, slot) in own.chain(std::mem::take(&mut self.replaced)) {
             let kept = match slot {
                 Slot::Global(global) => Kept::Global(self.globals[global as usize].clone()),
                 slot => match self.settle(slot) {

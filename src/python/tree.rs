@@ -13,15 +13,12 @@ use pyo3::types::{
 use crate::error::{ErrorKind, Failure};
 use crate::limits::Limits;
 use crate::sink::{Clock, Day, Factory, Ip, Path};
-use crate::tree::{DictKind, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
 
 use super::policy::CompiledPolicy;
 use super::session;
 use super::sink::PySink;
 use super::types::Types;
-
-/// Integers of more bits are written in hexadecimal: conversion is quadratic, and readers bound digits.
-const DECIMAL_BITS: u64 = 1 << 13;
 
 type Object<'py> = Bound<'py, PyAny>;
 
@@ -162,16 +159,8 @@ impl<'py, 'p> PyTree<'py, 'p> {
             if factory.is_none() {
                 return Ok(self.dict(DictKind::Default(None), value.cast()?));
             }
-            let all = [
-                Factory::Int,
-                Factory::List,
-                Factory::Set,
-                Factory::Dict,
-                Factory::Str,
-                Factory::Float,
-                Factory::Tuple,
-            ];
-            if let Some(factory) = all.into_iter().find(|each| types.factory(*each).bind(self.py).is(&factory)) {
+            let is = |each: &Factory| types.factory(*each).bind(self.py).is(&factory);
+            if let Some(factory) = Factory::OF_DEFAULTDICT.into_iter().find(is) {
                 return Ok(self.dict(DictKind::Default(Some(factory)), value.cast()?));
             }
             let class = factory.repr()?.to_string();

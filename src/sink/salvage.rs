@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::error::Error;
+use crate::error::{Error, reserve};
 use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
 
 /// The keys that were taken out of a dict, each with the number of the error that it is out for.
@@ -100,7 +100,7 @@ impl<'a, S: Sink<'a>> SalvageSink<'a, S> {
     }
 
     /// Notes that `holder` holds `values`.
-    fn link<'v>(&mut self, holder: &S::Value, values: impl IntoIterator<Item = &'v S::Value>)
+    fn link<'v>(&mut self, holder: &S::Value, values: impl IntoIterator<Item = &'v S::Value>) -> Made<(), S::Error>
     where
         S::Value: 'v,
     {
@@ -111,7 +111,9 @@ impl<'a, S: Sink<'a>> SalvageSink<'a, S> {
                 continue;
             }
             let from = self.inner.identity(value);
+            reserve(&mut self.alive)?;
             self.alive.push(value.clone());
+            reserve(&mut self.holders)?;
             self.holders.push((from, to));
             linked = true;
             if let Some(&error) = self.spoiled.get(&from) {
@@ -119,8 +121,10 @@ impl<'a, S: Sink<'a>> SalvageSink<'a, S> {
             }
         }
         if linked {
+            reserve(&mut self.alive)?;
             self.alive.push(holder.clone());
         }
+        Ok(())
     }
 
     /// A stand-in for what an error is about.
@@ -186,24 +190,24 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
     fn tuple<I: ExactSizeIterator<Item = S::Value>>(&mut self, items: I) -> Made<S::Value, S::Error> {
         let items: Vec<_> = items.collect();
         let made = self.inner.tuple(items.iter().cloned())?;
-        self.link(&made, &items);
+        self.link(&made, &items)?;
         Ok(made)
     }
     fn list<I: ExactSizeIterator<Item = S::Value>>(&mut self, items: I) -> Made<S::Value, S::Error> {
         let items: Vec<_> = items.collect();
         let made = self.inner.list(items.iter().cloned())?;
-        self.link(&made, &items);
+        self.link(&made, &items)?;
         Ok(made)
     }
     fn frozenset<I: ExactSizeIterator<Item = S::Value>>(&mut self, items: I) -> Made<S::Value, S::Error> {
         let items: Vec<_> = items.collect();
         let made = self.inner.frozenset(items.iter().cloned())?;
-        self.link(&made, &items);
+        self.link(&made, &items)?;
         Ok(made)
     }
     fn extend<I: ExactSizeIterator<Item = S::Value>>(&mut self, target: &S::Value, items: I) -> Made<(), S::Error> {
         let items: Vec<_> = items.collect();
-        self.link(target, &items);
+        self.link(target, &items)?;
         // The app's own code never sees a stand-in.
         if self.inner.view(target) == View::Object && self.error_of(target).is_some() {
             return Ok(());
@@ -212,7 +216,7 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
     }
     fn insert<I: ExactSizeIterator<Item = S::Value>>(&mut self, target: &S::Value, items: I) -> Made<(), S::Error> {
         let items: Vec<_> = items.collect();
-        self.link(target, &items);
+        self.link(target, &items)?;
         if self.inner.view(target) == View::Object && self.error_of(target).is_some() {
             return Ok(());
         }
@@ -220,7 +224,7 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
     }
     fn add<I: ExactSizeIterator<Item = S::Value>>(&mut self, target: &S::Value, items: I) -> Made<(), S::Error> {
         let items: Vec<_> = items.collect();
-        self.link(target, &items);
+        self.link(target, &items)?;
         if self.inner.view(target) == View::Object && self.error_of(target).is_some() {
             return Ok(());
         }
@@ -231,7 +235,7 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
         if self.inner.view(target) == View::Stub { Ok(()) } else { self.inner.clear(target) }
     }
     fn build(&mut self, target: &S::Value, state: &S::Value) -> Made<(), S::Error> {
-        self.link(target, [state]);
+        self.link(target, [state])?;
         if self.inner.view(target) == View::Object && self.error_of(target).is_some() {
             return Ok(());
         }
@@ -239,7 +243,7 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
     }
     fn stub(&mut self, name: &str, args: Option<&S::Value>) -> Made<S::Value, S::Error> {
         let made = self.inner.stub(name, args)?;
-        self.link(&made, args);
+        self.link(&made, args)?;
         Ok(made)
     }
     fn construct(
@@ -253,7 +257,7 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
             return self.stand_in(error);
         }
         let made = self.inner.construct(index, how, args, kwargs)?;
-        self.link(&made, std::iter::once(args).chain(kwargs));
+        self.link(&made, std::iter::once(args).chain(kwargs))?;
         Ok(made)
     }
     fn native(&mut self, index: u32, args: &[S::Value]) -> Made<S::Value, S::Error> {
@@ -261,7 +265,7 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
             return self.stand_in(error);
         }
         let made = self.inner.native(index, args)?;
-        self.link(&made, args);
+        self.link(&made, args)?;
         Ok(made)
     }
     fn refused(&mut self, error: Error, causes: &[S::Value]) -> Made<S::Value, S::Error> {

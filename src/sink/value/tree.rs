@@ -5,12 +5,9 @@ use std::convert::Infallible;
 
 use crate::error::Failure;
 use crate::plain;
-use crate::tree::{DictKind, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
 
 use super::{Node, NodeId, ValueSink, distinct, entries};
-
-/// Bits of an integer that is written in decimal: conversion is quadratic, and readers bound digits.
-const DECIMAL_BITS: u64 = 1 << 13;
 
 impl Tree for ValueSink<'_> {
     type Value = NodeId;
