@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _pickle
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -208,3 +209,20 @@ def test_real_libraries_that_do_so_are_refused(name: str, says: str) -> None:
         plainpickle.install(name)
     module: Any = sys.modules[name]
     assert module.pickle is pickle
+
+
+def test_a_lazy_object_beside_pickle_is_not_woken_up(made: Maker) -> None:
+    lazy = "class Lazy:\n    def __getattribute__(self, name):\n        raise RuntimeError(name)\n"
+    shop = made("shop", f"import pickle\n\n{lazy}\nsettings = Lazy()\n")
+    with plainpickle.install(shop):
+        assert shop.pickle is plainpickle
+
+
+@pytest.mark.parametrize("backend", ["db", "filebased", "locmem", "redis"])
+def test_django_s_caches_take_it_before_the_settings_are_configured(backend: str) -> None:
+    name = f"django.core.cache.backends.{backend}"
+    code = f"import plainpickle; print(plainpickle.install({name!r}).modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.strip() == f"('{name}',)", done.stderr

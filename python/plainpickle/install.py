@@ -6,7 +6,7 @@ import functools
 import pickle
 import sys
 from importlib import import_module
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def install(*modules: str | ModuleType) -> Installation:
 
 
 def _is_pickle(value: Any) -> bool:
-    return isinstance(value, ModuleType) and value.__name__ in _REPLACED
+    return issubclass(type(value), ModuleType) and value.__name__ in _REPLACED
 
 
 def _what_instead(module: ModuleType, before: Any) -> str:
@@ -90,14 +90,18 @@ def _what_instead(module: ModuleType, before: Any) -> str:
 
 
 def _kept_elsewhere(module: ModuleType) -> Iterator[str]:
-    """Where a module reads with pickle by another way than its global ``pickle``."""
+    """Where a module reads with pickle by another way than its global ``pickle``.
+
+    Only types are looked at: a lazy object, such as Django's settings, would wake up if asked for
+    an attribute, ``__class__`` among them.
+    """
     for name, value in vars(module).items():
         if name != "pickle" and _reads(value):
             yield name
-        if getattr(value, "__module__", None) != module.__name__:
+        if not issubclass(type(value), (type, FunctionType)) or value.__module__ != module.__name__:
             continue
         yield from _kept_in_defaults(name, value)
-        if isinstance(value, type):
+        if issubclass(type(value), type):
             if any(_reads(base) for base in value.__mro__):
                 yield f"the base of {name}"
             for attribute, held in vars(value).items():
@@ -107,15 +111,21 @@ def _kept_elsewhere(module: ModuleType) -> Iterator[str]:
 
 
 def _kept_in_defaults(name: str, value: Any) -> Iterator[str]:
-    function = getattr(value, "__func__", value)
-    if isinstance(function, FunctionType):
+    function = _function_of(value)
+    if type(function) is FunctionType:
         defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         if any(map(_reads, defaults)):
             yield f"the defaults of {name}()"
 
 
 def _reads(value: Any) -> bool:
-    value = getattr(value, "__func__", value)
-    if isinstance(value, functools.partial):
+    value = _function_of(value)
+    if type(value) is functools.partial:
         value = value.func
     return _is_pickle(value) or any(value is each for each in _READS)
+
+
+def _function_of(value: Any) -> Any:
+    """What is inside of a method, or the value itself."""
+    is_method = type(value) in (staticmethod, classmethod, MethodType)
+    return value.__func__ if is_method else value
