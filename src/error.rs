@@ -249,10 +249,13 @@ impl<E> From<ErrorKind> for Failure<E> {
 }
 
 /// Makes room for one more item, or says that there is no memory for it; Rust itself would abort.
-#[inline]
+#[inline(always)]
 pub(crate) fn reserve<T>(items: &mut Vec<T>) -> Result<(), Error> {
-    if items.len() == items.capacity() {
-        items.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory)?;
-    }
-    Ok(())
+    if items.len() == items.capacity() { grow(items) } else { Ok(()) }
+}
+
+#[cold]
+#[inline(never)]
+fn grow<T>(items: &mut Vec<T>) -> Result<(), Error> {
+    items.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory.into())
 }

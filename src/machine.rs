@@ -14,17 +14,18 @@ mod salvage;
 mod text;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::error::{Error, ErrorKind, Failure, reserve};
 use crate::limits::{self, Budget, Limit, Limits};
 use crate::opcode::op;
 use crate::policy::{self, Policy, Target};
-use crate::reader::Reader;
-use crate::sink::{How, Made, Sink, View};
+use crate::reader::{self, Reader};
+use crate::sink::{How, Made, Pairs, Sink, View};
 
 use instance::Pending;
+use memo::{Entry, Index, NOWHERE};
 use probes::Probes;
 
 pub use memo::{Earlier, Growth, Kept};
@@ -56,13 +57,15 @@ impl Default for Options<'_> {
     }
 }
 
-/// An entry of the stack or the memo. A global is not a value, and neither is what is not complete yet.
+/// An entry of the stack. A global is not a value, and neither is what is not complete yet.
 #[derive(Clone)]
 enum Slot<V> {
     /// A value, and how deep containers are nested in it.
     Value(V, u16),
-    /// A value out of the memo that may be in a container already, and how deep it is at least.
-    Shared(V, u16),
+    /// A list, dict or set that was just begun: how deep it is so far, and its index in the memo.
+    Open(V, u16, u32),
+    /// A value out of the memo that may be in a container already, how deep it is at least, and its index.
+    Shared(V, u16, u32),
     /// An entry of `Machine::globals`.
     Global(u32),
     /// An entry of `Machine::pending`.
@@ -74,19 +77,57 @@ impl<V> Slot<V> {
     #[inline(always)]
     fn unshared(self) -> Self {
         match self {
-            Self::Shared(value, depth) => Self::Value(value, depth),
+            Self::Open(value, depth, _) | Self::Shared(value, depth, _) => Self::Value(value, depth),
             slot => slot,
+        }
+    }
+
+    #[inline(always)]
+    fn value(&self) -> &V {
+        match self {
+            Self::Value(value, _) | Self::Open(value, ..) | Self::Shared(value, ..) => value,
+            // Only called on slots that are known to be values.
+            Self::Global(_) | Self::Pending(_) => unreachable!("a slot was not settled"),
         }
     }
 
     #[inline(always)]
     fn into_value(self) -> V {
         match self {
-            Self::Value(value, _) | Self::Shared(value, _) => value,
+            Self::Value(value, _) | Self::Open(value, ..) | Self::Shared(value, ..) => value,
             // Only called on slots that `Machine::settle_from` has just made values of.
             Self::Global(_) | Self::Pending(_) => unreachable!("a slot was not settled"),
         }
     }
+}
+
+/// Keys and values that are known to be values.
+struct Batch<'s, V>(&'s mut [[Slot<V>; 2]]);
+
+impl<V> Pairs<V> for Batch<'_, V> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+    #[inline(always)]
+    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)>
+    where
+        V: 's,
+    {
+        self.0.iter().map(|[key, value]| (key.value(), value.value()))
+    }
+    #[inline(always)]
+    fn take_values(&mut self) -> impl Iterator<Item = V> {
+        // A slot without a value takes its place: nothing looks at it any more.
+        self.0.iter_mut().map(|[_, value]| std::mem::replace(value, Slot::Global(0)).into_value())
+    }
+}
+
+/// Where the items above a mark start, and whether the container right below them is a dict.
+#[derive(Clone, Copy)]
+struct Mark {
+    start: usize,
+    dict: bool,
 }
 
 /// A global that the bytes named and the policy allowed.
@@ -118,7 +159,7 @@ const SHALLOW: u16 = 1;
 
 /// Hashes identities: addresses or node numbers, which nobody can choose.
 #[derive(Default)]
-struct ByIdentity(u64);
+pub struct ByIdentity(u64);
 
 impl Hasher for ByIdentity {
     fn finish(&self) -> u64 {
@@ -135,7 +176,8 @@ impl Hasher for ByIdentity {
     }
 }
 
-type Identities = BuildHasherDefault<ByIdentity>;
+/// What makes tables of identities.
+pub type Identities = BuildHasherDefault<ByIdentity>;
 
 /// What decoding one pickle gave.
 #[derive(Debug)]
@@ -184,7 +226,7 @@ pub fn decode_next<'a, S: Sink<'a>>(
     let mut machine = Machine::new(data, sink, policy, limits, options)?;
     let Growth { depth, chains } = *earlier.growth();
     (machine.late_depth, machine.late_growth) = (depth, chains);
-    (machine.base, machine.memoized) = (earlier.size(), earlier.count());
+    (machine.base, machine.holes) = (earlier.size(), earlier.size() - earlier.count());
     machine.earlier = Some(earlier);
     let value = machine.run()?;
     machine.keep_memo()?;
@@ -201,21 +243,22 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     /// Where the current opcode stands.
     offset: usize,
     stack: Vec<Slot<S::Value>>,
-    marks: Vec<usize>,
+    marks: Vec<Mark>,
     /// The memo from index `base` on.
-    memo: Vec<Option<Slot<S::Value>>>,
-    /// How many entries the memo has: the index that MEMOIZE takes.
-    memoized: usize,
+    memo: Vec<Index>,
+    kept: Vec<Entry<S::Value>>,
+    /// How many of its entries are empty. MEMOIZE takes the number of the others as its index.
+    holes: usize,
     /// The memo of earlier pickles of the stream, how long it is, and what this pickle replaced in it.
     earlier: Option<&'m mut dyn Earlier<S::Value>>,
     base: usize,
-    replaced: HashMap<usize, Slot<S::Value>>,
+    replaced: BTreeMap<usize, Index>,
     globals: Vec<Global>,
     pending: Vec<Pending<S::Value>>,
     /// Simulated hash tables of large containers, by identity.
-    probes: HashMap<usize, Probes>,
+    probes: HashMap<usize, Probes, Identities>,
     /// Defaultdicts and deques that hold others of their kind, by identity: how many levels.
-    chains: HashMap<usize, keys::Chain>,
+    chains: HashMap<usize, keys::Chain, Identities>,
     late_growth: u16,
     /// Containers that came out of the memo, by identity: they may be in others already. A log, which
     /// becomes a set when something deep grows.
@@ -250,14 +293,15 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             stack: Vec::with_capacity(64),
             marks: Vec::with_capacity(16),
             memo: Vec::with_capacity(64),
-            memoized: 0,
+            kept: Vec::with_capacity(16),
+            holes: 0,
             earlier: None,
             base: 0,
-            replaced: HashMap::new(),
+            replaced: BTreeMap::new(),
             globals: Vec::new(),
             pending: Vec::new(),
-            probes: HashMap::new(),
-            chains: HashMap::new(),
+            probes: HashMap::default(),
+            chains: HashMap::default(),
             late_growth: 0,
             fetched: Vec::new(),
             shared: HashSet::default(),
@@ -271,82 +315,165 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Carries out opcodes up to STOP, and states offset and opcode in whatever goes wrong.
     fn run(&mut self) -> Step<'a, S, S::Value> {
+        self.run_on().map_err(|failure| match failure {
+            Failure::Pickle(error) => error.at(self.offset, self.reader.byte_at(self.offset)).into(),
+            failure => failure,
+        })
+    }
+
+    /// The opcodes that pickles are full of, each together with the PUT behind it. The position is a
+    /// local variable here, so that it stays in a register.
+    fn run_on(&mut self) -> Step<'a, S, S::Value> {
+        let mut reader = self.reader;
         loop {
-            let offset = self.reader.position();
-            self.offset = offset;
-            let byte = self.reader.opcode().map_err(|error| error.at(offset, None))?;
+            self.offset = reader.position();
+            let byte = reader.opcode()?;
             self.sink.opcode(byte);
-            // No opcode leaves more than one item more than it found.
-            reserve(&mut self.stack).map_err(|error| error.at(offset, Some(byte)))?;
-            match self.step(byte) {
-                Ok(None) => {}
-                Ok(Some(value)) => return Ok(value),
-                Err(Failure::Pickle(error)) => return Err(error.at(offset, Some(byte)).into()),
-                Err(failure) => return Err(failure),
+            match byte {
+                op::MEMOIZE => self.memoize()?,
+                op::BINPUT => {
+                    let index = reader.u8()?;
+                    self.put(index.into())?;
+                }
+                op::BINGET => {
+                    let index = reader.u8()?;
+                    self.get(index.into())?;
+                }
+                op::LONG_BINPUT => {
+                    let index = reader.u32()?;
+                    self.put(index.into())?;
+                }
+                op::LONG_BINGET => {
+                    let index = reader.u32()?;
+                    self.get(index.into())?;
+                }
+                op::SHORT_BINUNICODE => {
+                    let raw = reader.counted1()?;
+                    self.push_text(raw, &mut reader)?;
+                }
+                op::BINUNICODE => {
+                    let raw = reader.counted4()?;
+                    self.push_text(raw, &mut reader)?;
+                }
+                op::UNICODE => {
+                    let line = reader.line()?;
+                    let text = self.unicode(line)?;
+                    self.push(text)?;
+                }
+                op::PUT => {
+                    let index = text::index(reader.line()?)?;
+                    self.put(index)?;
+                }
+                op::GET => {
+                    let index = text::index(reader.line()?)?;
+                    self.get(index)?;
+                }
+                op::SHORT_BINBYTES => {
+                    let raw = reader.counted1()?;
+                    if let Some(behind) = self.moment(raw, reader)? {
+                        reader = behind;
+                    } else {
+                        let bytes = self.sink.bytes(Cow::Borrowed(raw))?;
+                        self.push_leaf(bytes, raw.len(), Index::leaf(self.offset), &mut reader)?;
+                    }
+                }
+                op::BININT1 | op::BININT2 | op::BININT => {
+                    let value = reader.int(byte)?;
+                    self.push_int(value)?;
+                }
+                op::LONG1 => {
+                    let raw = reader.counted1()?;
+                    match raw.len() {
+                        0..=8 => self.push_int(reader::signed(raw))?,
+                        _ => self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?,
+                    }
+                }
+                op::BINFLOAT => {
+                    let value = reader.f64()?;
+                    let value = self.sink.float(value)?;
+                    self.push(value)?;
+                }
+                op::NONE => {
+                    let value = self.sink.none()?;
+                    self.push(value)?;
+                }
+                op::NEWTRUE | op::NEWFALSE => {
+                    let value = self.sink.bool(byte == op::NEWTRUE)?;
+                    self.push(value)?;
+                }
+                op::MARK => {
+                    let dict =
+                        S::KEYS && matches!(self.stack.last(), Some(Slot::Open(top, ..)) if self.sink.is_dict(top));
+                    reserve(&mut self.marks)?;
+                    self.marks.push(Mark { start: self.stack.len(), dict });
+                }
+                op::EMPTY_DICT => {
+                    self.budget.memory(cost::DICT)?;
+                    let value = self.sink.dict()?;
+                    self.push_open(value)?;
+                    self.put_next(&mut reader)?;
+                }
+                op::EMPTY_LIST => {
+                    self.budget.memory(cost::LIST)?;
+                    let value = self.sink.list(std::iter::empty())?;
+                    self.push_open(value)?;
+                    self.put_next(&mut reader)?;
+                }
+                op::TUPLE1 | op::TUPLE2 | op::TUPLE3 => {
+                    self.tuple_of(usize::from(byte - op::TUPLE1) + 1)?;
+                    self.put_next(&mut reader)?;
+                }
+                op::NEWOBJ => {
+                    self.reader = reader;
+                    match self.uuid_and_state(reader)? {
+                        Some(behind) => reader = behind,
+                        None => self.step(byte)?,
+                    }
+                }
+                op::REDUCE => {
+                    let args = self.pop()?;
+                    let callable = self.pop()?;
+                    let made = self.call_or_stand_in(callable, How::Call, args, None)?;
+                    self.stack.push(made);
+                    self.put_next(&mut reader)?;
+                }
+                op::APPEND => {
+                    let start = self.stack.len().wrapping_sub(1);
+                    self.underflow_below(2)?;
+                    self.extend(start)?;
+                }
+                op::APPENDS => {
+                    let start = self.pop_mark()?;
+                    self.extend(start)?;
+                }
+                op::SETITEM => {
+                    let start = self.stack.len().wrapping_sub(2);
+                    self.underflow_below(3)?;
+                    self.insert(start)?;
+                }
+                op::SETITEMS => {
+                    let start = self.pop_mark()?;
+                    self.insert(start)?;
+                }
+                op::STOP => {
+                    self.reader = reader;
+                    let slot = self.pop()?;
+                    return Ok(self.settle(slot)?.0);
+                }
+                _ => {
+                    self.reader = reader;
+                    self.step(byte)?;
+                    reader = self.reader;
+                }
             }
         }
     }
 
-    /// Carries out one opcode; the value of the pickle if it was STOP.
-    #[inline(always)]
-    fn step(&mut self, byte: u8) -> Step<'a, S, Option<S::Value>> {
+    /// Carries out one of the other opcodes.
+    fn step(&mut self, byte: u8) -> Step<'a, S> {
+        // None leaves more than one item more than it found.
+        reserve(&mut self.stack)?;
         match byte {
-            op::MEMOIZE => self.memoize()?,
-            op::BINPUT => {
-                let index = self.reader.u8()?;
-                self.put(index.into())?;
-            }
-            op::BINGET => {
-                let index = self.reader.u8()?;
-                self.get(index.into())?;
-            }
-            op::SHORT_BINUNICODE => {
-                let raw = self.reader.counted1()?;
-                self.push_text(raw)?;
-            }
-            op::BINUNICODE => {
-                let raw = self.reader.counted4()?;
-                self.push_text(raw)?;
-            }
-            op::BININT1 => {
-                let value = self.reader.u8()?;
-                self.push_int(value.into())?;
-            }
-            op::BININT2 => {
-                let value = self.reader.u16()?;
-                self.push_int(value.into())?;
-            }
-            op::BININT => {
-                let value = self.reader.i32()?;
-                self.push_int(value.into())?;
-            }
-            op::BINFLOAT => {
-                let value = self.reader.f64()?;
-                let value = self.sink.float(value)?;
-                self.push(value)?;
-            }
-            op::NONE => {
-                let value = self.sink.none()?;
-                self.push(value)?;
-            }
-            op::NEWTRUE | op::NEWFALSE => {
-                let value = self.sink.bool(byte == op::NEWTRUE)?;
-                self.push(value)?;
-            }
-            op::MARK => {
-                reserve(&mut self.marks)?;
-                self.marks.push(self.stack.len());
-            }
-            op::EMPTY_DICT => {
-                self.budget.memory(cost::DICT)?;
-                let value = self.sink.dict()?;
-                self.push_at(value, 1);
-            }
-            op::EMPTY_LIST => {
-                self.budget.memory(cost::LIST)?;
-                let value = self.sink.list(std::iter::empty())?;
-                self.push_at(value, 1);
-            }
             op::EMPTY_TUPLE => {
                 let value = self.sink.tuple(std::iter::empty())?;
                 self.push_at(value, 1);
@@ -354,11 +481,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::EMPTY_SET => {
                 self.budget.memory(cost::SET)?;
                 let value = self.sink.set()?;
-                self.push_at(value, 1);
+                self.push_open(value)?;
             }
-            op::TUPLE1 => self.tuple_of(1)?,
-            op::TUPLE2 => self.tuple_of(2)?,
-            op::TUPLE3 => self.tuple_of(3)?,
             op::TUPLE => {
                 let start = self.pop_mark()?;
                 self.tuple(start)?;
@@ -366,32 +490,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::LIST => {
                 let start = self.pop_mark()?;
                 self.list(start)?;
+                self.open_top();
             }
             op::DICT => {
                 let start = self.pop_mark()?;
                 self.dict(start)?;
+                self.open_top();
             }
             op::FROZENSET => {
                 let start = self.pop_mark()?;
                 self.frozenset(start)?;
-            }
-            op::APPEND => {
-                let start = self.stack.len().wrapping_sub(1);
-                self.underflow_below(2)?;
-                self.extend(start)?;
-            }
-            op::APPENDS => {
-                let start = self.pop_mark()?;
-                self.extend(start)?;
-            }
-            op::SETITEM => {
-                let start = self.stack.len().wrapping_sub(2);
-                self.underflow_below(3)?;
-                self.insert(start)?;
-            }
-            op::SETITEMS => {
-                let start = self.pop_mark()?;
-                self.insert(start)?;
             }
             op::ADDITEMS => {
                 let start = self.pop_mark()?;
@@ -422,12 +530,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 };
                 let slot = slot.or_else(|failure| self.stand_in(failure, vec![module, name]))?;
                 self.stack.push(slot);
-            }
-            op::REDUCE => {
-                let args = self.pop()?;
-                let callable = self.pop()?;
-                let made = self.call_or_stand_in(callable, How::Call, args, None)?;
-                self.stack.push(made);
             }
             op::NEWOBJ => {
                 let args = self.pop()?;
@@ -470,10 +572,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     self.spoil(failure, vec![state])?;
                 }
             }
-            op::SHORT_BINBYTES => {
-                let raw = self.reader.counted1()?;
-                self.push_bytes(raw)?;
-            }
             op::BINBYTES => {
                 let raw = self.reader.counted4()?;
                 self.push_bytes(raw)?;
@@ -489,7 +587,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             op::BINUNICODE8 => {
                 let raw = self.reader.counted8()?;
-                self.push_text(raw)?;
+                let text = self.text(raw)?;
+                self.push(text)?;
             }
             op::SHORT_BINSTRING => {
                 let raw = self.reader.counted1()?;
@@ -503,14 +602,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let line = self.reader.line()?;
                 self.push_string(text::string(line)?)?;
             }
-            op::UNICODE => {
-                let line = self.reader.line()?;
-                let value = match text::raw_unicode_escape(line)? {
-                    text::Unescaped::Text(text) => self.sink.text(text)?,
-                    text::Unescaped::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
-                };
-                self.push(value)?;
-            }
             op::INT => {
                 let line = self.reader.line()?;
                 let value = match line {
@@ -520,17 +611,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     _ if line.len() == 2 && matches!(text::digits(line)?, "-0" | "+0" | "+1") => {
                         self.sink.bool(line == b"+1")?
                     }
-                    _ => return self.pushed_int(line),
+                    _ => return self.push_int_text(line),
                 };
                 self.push(value)?;
             }
             op::LONG => {
                 let line = self.reader.line()?;
-                return self.pushed_int(line.strip_suffix(b"L").unwrap_or(line));
-            }
-            op::LONG1 => {
-                let raw = self.reader.counted1()?;
-                self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?;
+                return self.push_int_text(line.strip_suffix(b"L").unwrap_or(line));
             }
             op::LONG4 => {
                 let raw = self.reader.counted4_signed()?;
@@ -541,25 +628,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let value = self.sink.float(text::float(line)?)?;
                 self.push(value)?;
             }
-            op::LONG_BINPUT => {
-                let index = self.reader.u32()?;
-                self.put(index.into())?;
-            }
-            op::PUT => {
-                let index = text::index(self.reader.line()?)?;
-                self.put(index)?;
-            }
-            op::LONG_BINGET => {
-                let index = self.reader.u32()?;
-                self.get(index.into())?;
-            }
-            op::GET => {
-                let index = text::index(self.reader.line()?)?;
-                self.get(index)?;
-            }
             op::POP => {
                 // A mark on top is dropped as if it were an item.
-                if self.marks.last() == Some(&self.stack.len()) {
+                if self.marks.last().is_some_and(|mark| mark.start == self.stack.len()) {
                     self.marks.pop();
                 } else {
                     self.pop()?;
@@ -571,9 +642,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             op::DUP => {
                 self.underflow_below(1)?;
-                let slot = self.stack.last().cloned();
-                let slot = slot.map(|slot| self.share(slot)).transpose()?;
-                self.stack.extend(slot);
+                self.share_top()?;
             }
             op::PROTO => {
                 let protocol = self.reader.u8()?;
@@ -587,10 +656,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 if length > self.reader.remaining() as u64 {
                     return Err(ErrorKind::Truncated.into());
                 }
-            }
-            op::STOP => {
-                let slot = self.pop()?;
-                return Ok(Some(self.settle(slot)?.0));
             }
             op::PERSID => {
                 let line = self.reader.line()?;
@@ -629,18 +694,38 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             _ => return Err(ErrorKind::UnknownOpcode(byte).into()),
         }
-        Ok(None)
+        Ok(())
     }
 
     // ---- stack and marks
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, value: S::Value) -> Step<'a, S> {
         if S::LEAF > 0 {
             self.budget.memory(S::LEAF)?;
         }
+        reserve(&mut self.stack)?;
         self.stack.push(Slot::Value(value, 0));
         Ok(())
+    }
+
+    /// Pushes a container that is still empty.
+    #[inline(always)]
+    fn push_open(&mut self, value: S::Value) -> Step<'a, S> {
+        reserve(&mut self.stack)?;
+        self.stack.push(Slot::Open(value, 1, NOWHERE));
+        Ok(())
+    }
+
+    /// The container on top of the stack was just begun.
+    fn open_top(&mut self) {
+        if let Some(slot @ Slot::Value(..)) = self.stack.pop() {
+            let slot = match slot {
+                Slot::Value(value, depth) => Slot::Open(value, depth, NOWHERE),
+                slot => slot,
+            };
+            self.stack.push(slot);
+        }
     }
 
     #[inline]
@@ -651,7 +736,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// The stack position that no pop goes below.
     #[inline]
     fn fence(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
+        self.marks.last().map_or(0, |mark| mark.start)
     }
 
     /// An error unless there are `count` items above the topmost mark.
@@ -673,7 +758,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline]
     fn pop_mark(&mut self) -> Step<'a, S, usize> {
-        self.marks.pop().ok_or_else(|| ErrorKind::NoMark.into())
+        self.marks.pop().map(|mark| mark.start).ok_or_else(|| ErrorKind::NoMark.into())
     }
 
     // ---- depth
@@ -682,18 +767,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline]
     fn share(&mut self, slot: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {
         Ok(match slot {
-            Slot::Value(value, depth) | Slot::Shared(value, depth) if depth > 0 && !S::OPAQUE => {
-                let identity = self.sink.identity(&value);
-                reserve(&mut self.fetched)?;
-                self.fetched.push(identity);
-                let known = match self.depths.is_empty() {
-                    true => SHALLOW,
-                    false => self.depths.get(&identity).copied().unwrap_or(SHALLOW),
-                };
-                Slot::Shared(value, depth.max(known))
+            Slot::Value(value, depth) | Slot::Shared(value, depth, _) if depth > 0 && !S::OPAQUE => {
+                let depth = self.fetch(&value, depth)?;
+                Slot::Shared(value, depth, NOWHERE)
             }
             slot => slot,
         })
+    }
+
+    /// Notes that something may hold a container twice from now on, and tells how deep it is by now.
+    #[inline]
+    fn fetch(&mut self, container: &S::Value, depth: u16) -> Step<'a, S, u16> {
+        let identity = self.sink.identity(container);
+        reserve(&mut self.fetched)?;
+        self.fetched.push(identity);
+        if self.depths.is_empty() {
+            return Ok(depth);
+        }
+        Ok(self.depths.get(&identity).map_or(depth, |&known| known.max(depth)))
     }
 
     /// Notes that a container has grown to `depth` levels. If it is in others already, their own
@@ -720,16 +811,57 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     // ---- leaves
 
-    #[inline]
+    #[inline(always)]
     fn push_int(&mut self, value: i64) -> Step<'a, S> {
         let value = self.sink.int(value)?;
         self.push(value)
     }
 
-    #[inline]
-    fn push_text(&mut self, raw: &'a [u8]) -> Step<'a, S> {
-        let value = self.sink.utf8(raw)?;
-        self.push(value)
+    /// Pushes text, or what is made of it right away.
+    #[inline(always)]
+    fn push_text(&mut self, raw: &'a [u8], reader: &mut Reader<'a>) -> Step<'a, S> {
+        if let Some(behind) = self.decimal(raw, *reader)? {
+            *reader = behind;
+            return Ok(());
+        }
+        let (text, index) = if S::KEYS && self.key_is_due() {
+            (self.sink.key(raw)?, Index::key(self.offset))
+        } else {
+            (self.sink.utf8(raw)?, Index::leaf(self.offset))
+        };
+        self.push_leaf(text, raw.len(), index, reader)
+    }
+
+    /// Text, which may be a key.
+    #[inline(always)]
+    fn text(&mut self, raw: &'a [u8]) -> Step<'a, S, S::Value> {
+        if S::KEYS && self.key_is_due() { self.sink.key(raw) } else { self.sink.utf8(raw) }
+    }
+
+    /// Text in raw-unicode-escape.
+    fn unicode(&mut self, line: &'a [u8]) -> Step<'a, S, S::Value> {
+        if memchr::memchr(b'\\', line).is_none() && line.is_ascii() {
+            return self.text(line);
+        }
+        if let Some(text) = self.sink.raw_unicode_escape(line)? {
+            return Ok(text);
+        }
+        match text::raw_unicode_escape(line)? {
+            text::Unescaped::Text(text) => self.sink.text(text),
+            text::Unescaped::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw)),
+        }
+    }
+
+    /// Whether what comes next is a key of a dict. It only decides where text is looked for first.
+    #[inline(always)]
+    fn key_is_due(&self) -> bool {
+        match (self.marks.last(), self.stack.last()) {
+            // It is an argument.
+            (_, Some(Slot::Global(_))) => false,
+            (Some(mark), _) if mark.dict => self.stack.len().wrapping_sub(mark.start).is_multiple_of(2),
+            (_, Some(Slot::Open(top, ..))) => self.sink.is_dict(top),
+            _ => false,
+        }
     }
 
     #[inline]
@@ -797,7 +929,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let mut symbolic = false;
         for index in start..self.stack.len() {
             match self.stack[index] {
-                Slot::Value(_, inner) | Slot::Shared(_, inner) => depth = depth.max(inner),
+                Slot::Value(_, inner) | Slot::Open(_, inner, _) | Slot::Shared(_, inner, _) => depth = depth.max(inner),
                 Slot::Global(_) => symbolic = true,
                 Slot::Pending(pending) => {
                     if self.is_symbolic(pending) {
@@ -855,7 +987,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         for index in start..self.stack.len() {
             let inner = match self.stack[index] {
                 Slot::Value(_, inner) => inner,
-                Slot::Shared(_, inner) => {
+                Slot::Open(_, inner, _) | Slot::Shared(_, inner, _) => {
                     let slot = std::mem::replace(&mut self.stack[index], Slot::Global(0));
                     self.stack[index] = slot.unshared();
                     inner
@@ -874,6 +1006,68 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(depth)
     }
 
+    /// The greatest depth of the slots from `start` on, if all of them are values.
+    #[inline]
+    fn plain_depth(&self, start: usize) -> Option<u16> {
+        let mut deepest = 0;
+        for slot in &self.stack[start..] {
+            match slot {
+                Slot::Value(_, depth) | Slot::Open(_, depth, _) | Slot::Shared(_, depth, _) => {
+                    deepest = deepest.max(*depth);
+                }
+                Slot::Global(_) | Slot::Pending(_) => return None,
+            }
+        }
+        Some(deepest)
+    }
+
+    /// The same, if every second slot from `start` on is text or bytes, whose hash nobody can choose.
+    #[inline]
+    fn plain_pairs_depth(&self, start: usize) -> Option<u16> {
+        let mut deepest = 0;
+        for pair in self.stack[start..].chunks_exact(2) {
+            match &pair[0] {
+                Slot::Value(key, _) if self.sink.is_text(key) => {}
+                _ => return None,
+            }
+            match &pair[1] {
+                Slot::Value(_, depth) | Slot::Open(_, depth, _) | Slot::Shared(_, depth, _) => {
+                    deepest = deepest.max(*depth);
+                }
+                Slot::Global(_) | Slot::Pending(_) => return None,
+            }
+        }
+        Some(deepest)
+    }
+
+    /// The container right below `start`, if it was just begun and is of that kind. It takes items of `depth`.
+    #[inline]
+    fn open_target(
+        &mut self,
+        start: usize,
+        depth: u16,
+        is: impl FnOnce(&S, &S::Value) -> bool,
+    ) -> Step<'a, S, Option<S::Value>> {
+        if start <= self.fence() {
+            return Ok(None);
+        }
+        match &mut self.stack[start - 1] {
+            Slot::Open(value, own, place) if is(self.sink, value) => {
+                let depth = self.budget.depth(depth.saturating_add(1))?;
+                let value = value.clone();
+                if depth > *own {
+                    *own = depth;
+                    if *place != NOWHERE {
+                        let place = *place;
+                        self.grown_at(place, depth)?;
+                    }
+                }
+                Ok(Some(value))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The container below `start`, and its depth once items of `depth` are in it.
     fn target(&mut self, start: usize, depth: u16) -> Step<'a, S, S::Value> {
         if start == 0 || start - 1 < self.fence() {
@@ -881,17 +1075,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let depth = self.budget.depth(depth.saturating_add(1))?;
         match &mut self.stack[start - 1] {
+            Slot::Open(value, own, place) => {
+                let (value, grown, place) = (value.clone(), depth > *own, *place);
+                *own = depth.max(*own);
+                if grown && place != NOWHERE {
+                    self.grown_at(place, depth)?;
+                }
+                return Ok(value);
+            }
             Slot::Value(value, own) => {
                 *own = depth.max(*own);
                 let (value, depth) = (value.clone(), *own);
                 self.grown(&value, depth)?;
                 return Ok(value);
             }
-            Slot::Shared(value, own) => {
+            Slot::Shared(value, own, place) => {
                 *own = depth.max(*own);
-                let value = value.clone();
-                // Of one level is what holds leaves alone.
-                self.grown_late(if depth > 1 { depth } else { 0 })?;
+                let (value, place) = (value.clone(), *place);
+                self.grown_again(place, &value, depth)?;
                 return Ok(value);
             }
             Slot::Pending(pending) => {
@@ -901,6 +1102,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let made = made.clone();
                     let levels = instance.grow(depth);
                     self.grown_late(levels)?;
+                    self.grown(&made, depth)?;
                     return Ok(made);
                 }
             }
@@ -914,6 +1116,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let count = self.stack.len() - start;
         if count == 0 {
             return self.underflow_below(1);
+        }
+        if let Some(depth) = self.plain_depth(start)
+            && let Some(target) = self.open_target(start, depth, S::is_list)?
+        {
+            self.budget.memory(cost::ITEM * count)?;
+            return self.sink.extend(&target, self.stack.drain(start..).map(Slot::into_value));
         }
         let depth = self.settle_from(start)?;
         self.ready_instance(start, instance::Content::List)?;
@@ -936,6 +1144,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         if count == 0 {
             return self.underflow_below(1);
+        }
+        if self.probes.is_empty()
+            && let Some(depth) = self.plain_pairs_depth(start)
+            && let Some(target) = self.open_target(start, depth, S::is_dict)?
+        {
+            let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
+            self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
+            if !S::COUNTED {
+                return self.sink.insert(&target, self.stack.drain(start..).map(Slot::into_value));
+            }
+            self.sink.insert_pairs(&target, &mut Batch(self.stack[start..].as_chunks_mut().0))?;
+            self.stack.truncate(start);
+            return Ok(());
         }
         let depth = self.settle_from(start)?;
         self.ready_instance(start, instance::Content::Dict)?;

@@ -4,6 +4,7 @@ mod errors;
 #[allow(unsafe_code)]
 mod ffi;
 mod file;
+mod keys;
 mod memo;
 mod policy;
 mod session;
@@ -15,6 +16,7 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMemoryView};
 
@@ -334,7 +336,7 @@ fn compiled<'py>(
         Some(policy) => {
             policy.getattr("_compiled").map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?
         }
-        None => match module.dict().get_item("_default")? {
+        None => match module.dict().get_item(intern!(py, "_default"))? {
             Some(compiled) => compiled,
             None => {
                 let policy = py.import("plainpickle.default")?.getattr("default_policy")?.call0()?;

@@ -147,6 +147,8 @@ pub enum KnownValue<'v, V> {
     ZoneInfo(&'v str, bool),
     /// In Decimal's own grammar, within the limits.
     Decimal(&'v V),
+    /// The same, with neither exponent nor letters.
+    PlainDecimal(&'v V),
     /// Two integers; the denominator is not zero.
     Fraction(&'v V, &'v V),
     Uuid(u128, Option<i64>),
@@ -178,6 +180,18 @@ pub enum How {
     Rebuild(Option<Factory>),
 }
 
+/// Keys and values that stand on the machine's stack.
+pub trait Pairs<V> {
+    /// How many pairs there are.
+    fn count(&self) -> usize;
+    /// Each key with its value.
+    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)>
+    where
+        V: 's;
+    /// The values, which are gone from the stack then.
+    fn take_values(&mut self) -> impl Iterator<Item = V>;
+}
+
 /// Builds what the machine decodes.
 ///
 /// The machine promises: every value that it hands in was made by this sink; lengths were compared
@@ -196,6 +210,10 @@ pub trait Sink<'a> {
     const NATIVE: bool = false;
     /// Whether decoding may go on behind a refused value.
     const SALVAGE: bool = false;
+    /// Whether text that is a key is of use: see [`Sink::key`].
+    const KEYS: bool = false;
+    /// Whether a clone of a value has its price.
+    const COUNTED: bool = false;
 
     fn none(&mut self) -> Made<Self::Value, Self::Error>;
     fn bool(&mut self, value: bool) -> Made<Self::Value, Self::Error>;
@@ -215,6 +233,16 @@ pub trait Sink<'a> {
             Ok(text) => self.text(Cow::Borrowed(text)),
             Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
         }
+    }
+    /// Text as [`Sink::utf8`] makes it, that is probably the key of a dict. Keys come again and again.
+    #[inline]
+    fn key(&mut self, raw: &'a [u8]) -> Made<Self::Value, Self::Error> {
+        self.utf8(raw)
+    }
+    /// Text out of raw-unicode-escape, if the sink can do that itself. None: it is wrong, or has to be decoded.
+    #[inline]
+    fn raw_unicode_escape(&mut self, _raw: &[u8]) -> Made<Option<Self::Value>, Self::Error> {
+        Ok(None)
     }
     /// The bytes that text stands for, each character one of them; none of what is no text.
     fn latin1(&mut self, text: &Self::Value) -> Made<Option<Self::Value>, Self::Error>;
@@ -243,6 +271,11 @@ pub trait Sink<'a> {
         target: &Self::Value,
         items: I,
     ) -> Made<(), Self::Error>;
+    /// Sets keys of a dict, all of them text or bytes. Only asked if `COUNTED` is set.
+    fn insert_pairs(&mut self, target: &Self::Value, pairs: &mut impl Pairs<Self::Value>) -> Made<(), Self::Error> {
+        let items: Vec<_> = pairs.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect();
+        self.insert(target, items.into_iter())
+    }
     /// Adds to a set, a stub or an object.
     fn add<I: ExactSizeIterator<Item = Self::Value>>(
         &mut self,
@@ -256,6 +289,16 @@ pub trait Sink<'a> {
 
     /// What is behind a value.
     fn view<'v>(&'v self, value: &'v Self::Value) -> View<'v>;
+    /// A dict and nothing else: cheaper than a view.
+    #[inline]
+    fn is_dict(&self, value: &Self::Value) -> bool {
+        matches!(self.view(value), View::Dict)
+    }
+    /// A list and nothing else: cheaper than a view.
+    #[inline]
+    fn is_list(&self, value: &Self::Value) -> bool {
+        matches!(self.view(value), View::List)
+    }
     /// Text or bytes, whose hash nobody can choose: cheaper than a view.
     fn is_text(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::Text(_) | View::Surrogates | View::Bytes(_))

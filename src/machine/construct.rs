@@ -9,11 +9,14 @@ use crate::error::ErrorKind;
 use crate::globals::{self, Known, Row};
 use crate::latin1;
 use crate::limits::{self, Limit};
+use crate::opcode::op;
 use crate::policy::Target;
-use crate::sink::{Factory, How, Ip, KnownValue, Sink, View};
+use crate::reader::Reader;
+use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Sink, View};
 
 use super::fields::{fits, is_array, is_ip, normal_timedelta, split_date, split_datetime, split_time};
 use super::instance::{Instance, Pending};
+use super::memo::{Entry, Index};
 use super::{Machine, Slot, Step, cost};
 
 /// Steps for a constructor that is written in Python.
@@ -45,7 +48,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let args = self.arguments(args)?;
                 return self.unpickle_zone(&args);
             }
-            Slot::Value(..) | Slot::Shared(..) | Slot::Pending(_) => {
+            Slot::Value(..) | Slot::Open(..) | Slot::Shared(..) | Slot::Pending(_) => {
                 return Err(ErrorKind::Misplaced("only a name can be called").into());
             }
         };
@@ -75,6 +78,235 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.own(target, global, how, args, kwargs, depth)
             }
         }
+    }
+
+    /// The row of the global on top of the stack, if what comes next can be its only argument.
+    #[inline(always)]
+    fn callee(&self) -> Option<&'static Row> {
+        match self.stack.last() {
+            Some(Slot::Global(class)) if !S::OPAQUE && !S::SALVAGE && self.stack.len() > self.fence() => {
+                match self.globals[*class as usize].target {
+                    Target::Known(row, _) => Some(row),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether TUPLE1 and REDUCE come next, each with its PUT.
+    #[inline(always)]
+    fn is_argument(&self, reader: &Reader<'a>) -> bool {
+        if let [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, ..] = reader.rest() {
+            return self.holes == 0;
+        }
+        let put = self.next_put(reader, 0);
+        let Some([op::TUPLE1, rest @ ..]) = reader.rest().get(put..) else {
+            return false;
+        };
+        let put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
+        rest.get(put) == Some(&op::REDUCE)
+    }
+
+    /// Puts `value` in the place of the global on top of the stack, behind the PUTs, TUPLE1 and REDUCE
+    /// that come next. `leaf`: where the opcode of the argument stands.
+    #[inline(always)]
+    fn push_called(&mut self, value: S::Value, leaf: usize, reader: &mut Reader<'a>) -> Step<'a, S> {
+        if let [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, rest @ ..] = reader.rest()
+            && self.holes == 0
+        {
+            *reader = reader.at_rest(rest);
+            self.memo.try_reserve(2).map_err(|_| ErrorKind::OutOfMemory)?;
+            self.memo.extend([Index::leaf(leaf), Index::tuple(leaf)]);
+        } else {
+            self.put_late(reader, Index::leaf(leaf))?;
+            reader.take(1)?;
+            self.put_late(reader, Index::tuple(leaf))?;
+            reader.take(1)?;
+        }
+        if let Some(top) = self.stack.last_mut() {
+            *top = Slot::Value(value, 0);
+        }
+        self.put_next(reader)
+    }
+
+    /// A Decimal out of the text that was just read, if that is all it is for.
+    #[inline(always)]
+    pub(super) fn decimal(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        match self.callee() {
+            Some(row) if row.known == Known::Decimal => self.decimal_called(raw, reader),
+            _ => Ok(None),
+        }
+    }
+
+    fn decimal_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        if !self.is_argument(&reader) {
+            return Ok(None);
+        }
+        // Anything else takes the long way.
+        let Some(digits) = plain_digits(raw).filter(|&digits| digits as u64 <= self.budget.limits().decimal_digits)
+        else {
+            return Ok(None);
+        };
+        // Paid for as what it stands for.
+        self.budget.memory(cost::TUPLE + cost::ITEM + 2 * S::LEAF)?;
+        self.budget.work(1)?;
+        self.pay_digits(digits, false)?;
+        let text = self.sink.utf8(raw)?;
+        let value = self.sink.known(KnownValue::PlainDecimal(&text))?;
+        let leaf = self.offset;
+        self.push_called(value, leaf, &mut reader)?;
+        Ok(Some(reader))
+    }
+
+    /// A datetime, date or time out of the bytes that were just read, if that is all they are for.
+    /// Neither the bytes nor their tuple is made.
+    #[inline(always)]
+    pub(super) fn moment(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        match self.callee() {
+            Some(row) if raw.len() <= DATETIME_BYTES => self.moment_called(row, raw, reader),
+            _ => Ok(None),
+        }
+    }
+
+    fn moment_called(
+        &mut self,
+        row: &'static Row,
+        raw: &'a [u8],
+        mut reader: Reader<'a>,
+    ) -> Step<'a, S, Option<Reader<'a>>> {
+        // What is wrong is said by the long way.
+        let leaf = self.offset;
+        let value = match row.known {
+            Known::DateTime => match split_datetime(raw) {
+                Ok((day, clock)) if self.is_argument(&reader) => {
+                    self.sink.known(KnownValue::DateTime(day, clock, None))?
+                }
+                Ok((day, clock)) => return self.zoned(day, clock, reader),
+                Err(_) => return Ok(None),
+            },
+            Known::Date if self.is_argument(&reader) => match split_date(raw) {
+                Ok(day) => self.sink.known(KnownValue::Date(day))?,
+                Err(_) => return Ok(None),
+            },
+            Known::Time if self.is_argument(&reader) => match split_time(raw) {
+                Ok(clock) => self.sink.known(KnownValue::Time(clock, None))?,
+                Err(_) => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        // Paid for as what it stands for.
+        self.budget.memory(cost::TUPLE + cost::ITEM + 2 * S::LEAF)?;
+        self.budget.work(1)?;
+        self.push_called(value, leaf, &mut reader)?;
+        Ok(Some(reader))
+    }
+
+    /// The same with a zone, if that was memoized.
+    fn zoned(&mut self, day: Day, clock: Clock, mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        let Ok(leaf) = u32::try_from(self.offset) else {
+            return Ok(None);
+        };
+        let put = self.next_put(&reader, 0);
+        let Some([op::BINGET, index, op::TUPLE2, rest @ ..]) = reader.rest().get(put..) else {
+            return Ok(None);
+        };
+        let tuple_put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
+        let zone = match self.kept_value(usize::from(*index)) {
+            Some(zone) if rest.get(tuple_put) == Some(&op::REDUCE) && self.sink.view(zone) == View::Zone => {
+                zone.clone()
+            }
+            _ => return Ok(None),
+        };
+        self.budget.memory(cost::TUPLE + 2 * cost::ITEM + 2 * S::LEAF)?;
+        self.budget.work(2)?;
+        let value = self.sink.known(KnownValue::DateTime(day, clock, Some(&zone)))?;
+        self.put_late(&mut reader, Index::leaf(leaf as usize))?;
+        reader.take(3)?;
+        self.put_kept(&mut reader, || Entry::Zoned(leaf, zone))?;
+        reader.take(1)?;
+        if let Some(top) = self.stack.last_mut() {
+            *top = Slot::Value(value, 0);
+        }
+        self.put_next(&mut reader)?;
+        Ok(Some(reader))
+    }
+
+    /// A UUID out of `class ()`, NEWOBJ, if its state comes next as `uuid` writes it: a dict of `int`
+    /// and nothing else, and BUILD. The dict is not made.
+    pub(super) fn uuid_and_state(&mut self, mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        if S::OPAQUE || S::SALVAGE || self.stack.len() < self.fence() + 2 {
+            return Ok(None);
+        }
+        let [.., Slot::Global(class), Slot::Value(args, _)] = self.stack.as_slice() else {
+            return Ok(None);
+        };
+        if self.known_of(*class) != Some(Known::Uuid) || self.sink.view(args) != View::Tuple || self.sink.len(args) > 0
+        {
+            return Ok(None);
+        }
+        let mut ahead = reader;
+        let mut puts = 0;
+        let mut pass_put = |ahead: &mut Reader<'a>| {
+            let put = self.next_put(ahead, puts);
+            puts += usize::from(put > 0);
+            ahead.take(put).is_ok()
+        };
+        if !pass_put(&mut ahead) || !matches!(ahead.opcode(), Ok(op::EMPTY_DICT)) || !pass_put(&mut ahead) {
+            return Ok(None);
+        }
+        let key = match ahead.opcode() {
+            Ok(op::BINGET) => {
+                let index = usize::from(ahead.u8()?);
+                match self.kept_value(index) {
+                    Some(key) if self.sink.view(key) == View::Text("int") => None,
+                    None if self.late_key(index) == Some(b"int") => None,
+                    _ => return Ok(None),
+                }
+            }
+            Ok(byte @ (op::SHORT_BINUNICODE | op::BINUNICODE)) => {
+                let raw = if byte == op::BINUNICODE { ahead.counted4()? } else { ahead.counted1()? };
+                if raw != b"int" || !pass_put(&mut ahead) {
+                    return Ok(None);
+                }
+                Some(raw)
+            }
+            _ => return Ok(None),
+        };
+        let leaf = ahead.position();
+        let mut wide = [0; 17];
+        match ahead.opcode() {
+            Ok(op::LONG1) => {
+                let raw = ahead.counted1()?;
+                // Not negative, and within 128 bits.
+                if raw.len() > wide.len() || raw.last().is_none_or(|&high| high >= 0x80) {
+                    return Ok(None);
+                }
+                wide[..raw.len()].copy_from_slice(raw);
+            }
+            _ => return Ok(None),
+        }
+        let [int @ .., 0] = wide else {
+            return Ok(None);
+        };
+        if !matches!(ahead.rest(), [op::SETITEM, op::BUILD, ..]) {
+            return Ok(None);
+        }
+        // Paid for as what it stands for.
+        self.budget.memory(cost::TUPLE + cost::ENTRY + cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
+        let uuid = self.sink.known(KnownValue::Uuid(u128::from_le_bytes(int), None))?;
+        self.put_kept(&mut reader, || Entry::Value(uuid.clone(), 0))?;
+        reader.take(1)?;
+        self.put_late(&mut reader, Index::state(leaf))?;
+        if let Some(raw) = key {
+            let leaf = reader.position();
+            reader.take(raw.len() + if reader.peek() == Some(op::BINUNICODE) { 5 } else { 2 })?;
+            self.put_late(&mut reader, Index::key(leaf))?;
+        }
+        ahead.take(2)?;
+        self.stack.truncate(self.stack.len() - 2);
+        self.push_at(uuid, 0);
+        Ok(Some(ahead))
     }
 
     /// INST, OBJ: an instance of `class` with what is above `start` as arguments.
@@ -653,11 +885,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// The digits of a Decimal in Decimal's own grammar.
     fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
         let invalid = ErrorKind::Invalid("Decimal");
-        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-        let points = unsigned.bytes().filter(|byte| *byte == b'.').count();
-        if points < 2 && points < unsigned.len() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-            return Ok(unsigned.len() - points);
+        if let Some(digits) = plain_digits(text.as_bytes()) {
+            return Ok(digits);
         }
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let lower = unsigned.to_ascii_lowercase();
         if lower == "inf" || lower == "infinity" {
             return Ok(0);
@@ -860,6 +1091,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => None,
         }
     }
+}
+
+/// How many digits there are, if there is nothing else but a sign and a point.
+#[inline]
+fn plain_digits(raw: &[u8]) -> Option<usize> {
+    let unsigned = match raw {
+        [b'-', unsigned @ ..] => unsigned,
+        unsigned => unsigned,
+    };
+    let mut points = 0;
+    for &byte in unsigned {
+        if byte == b'.' {
+            points += 1;
+        } else if !byte.is_ascii_digit() {
+            return None;
+        }
+    }
+    (points < 2 && points < unsigned.len()).then(|| unsigned.len() - points)
 }
 
 #[cold]

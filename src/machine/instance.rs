@@ -81,7 +81,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Makes a value of a slot, and tells how deep containers are nested in it.
     pub(super) fn settle(&mut self, slot: Slot<S::Value>) -> Step<'a, S, (S::Value, u16)> {
         match slot {
-            Slot::Value(value, depth) | Slot::Shared(value, depth) => Ok((value, depth)),
+            Slot::Value(value, depth) | Slot::Open(value, depth, _) | Slot::Shared(value, depth, _) => {
+                Ok((value, depth))
+            }
             Slot::Global(global) => match self.global_value(global) {
                 Ok(value) => Ok((value, 0)),
                 Err(failure) => Ok((self.stand_in_value(failure, Vec::new())?, 1)),
@@ -259,12 +261,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.grown(&value, depth)?;
                 value
             }
-            Some(Slot::Shared(value, own)) => {
+            Some(Slot::Shared(value, own, _)) => {
                 *own = depth.max(*own);
                 let value = value.clone();
                 self.grown_late(depth)?;
                 value
             }
+            Some(Slot::Open(..)) => return Err(ErrorKind::Misplaced("state for a type that has none").into()),
             Some(Slot::Pending(pending)) => {
                 let pending = *pending as usize;
                 match &mut self.pending[pending] {

@@ -1,10 +1,76 @@
 //! The memo: what PUT and MEMOIZE store and GET fetches, and what of it outlives one pickle of a stream.
 
+use std::borrow::Cow;
+
 use crate::error::{ErrorKind, Failure, reserve};
 use crate::limits::{self, Limit};
+use crate::opcode::op;
+use crate::reader::Reader;
 use crate::sink::{Sink, View};
 
-use super::{Global, Machine, Slot, Step};
+use super::{Global, Machine, SHALLOW, Slot, Step, cost};
+
+/// The place of a container that nothing memoized.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+/// Text and bytes up to this size are made again when they are fetched for the first time.
+const LATE_BYTES: usize = 256;
+
+/// What the memo has under an index, in one word: most of it is never fetched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Index(u64);
+
+impl Index {
+    const EMPTY: Self = Self(0);
+    const KIND: u64 = 7;
+    /// Short text or bytes, a key, a tuple of such a leaf, or the state of a UUID, that nothing has
+    /// fetched yet: the offset of the leaf's opcode.
+    const LEAF: u64 = 1;
+    const KEY: u64 = 2;
+    const TUPLE: u64 = 3;
+    const STATE: u64 = 4;
+    /// An entry of `Machine::kept`.
+    const KEPT: u64 = 5;
+
+    fn new(kind: u64, number: usize) -> Self {
+        Self((number as u64) << 3 | kind)
+    }
+
+    pub(super) fn leaf(offset: usize) -> Self {
+        Self::new(Self::LEAF, offset)
+    }
+
+    pub(super) fn key(offset: usize) -> Self {
+        Self::new(Self::KEY, offset)
+    }
+
+    pub(super) fn tuple(offset: usize) -> Self {
+        Self::new(Self::TUPLE, offset)
+    }
+
+    pub(super) fn state(offset: usize) -> Self {
+        Self::new(Self::STATE, offset)
+    }
+
+    fn number(self) -> usize {
+        (self.0 >> 3) as usize
+    }
+}
+
+/// An entry of the memo that is a value already, or is to become one.
+pub(super) enum Entry<V> {
+    /// A value, and how deep containers are nested in it.
+    Value(V, u16),
+    /// A container that was on the stack when it was memoized: how deep it is by now, and whether
+    /// something fetched it.
+    Open(V, u16, bool),
+    /// An entry of `Machine::globals`.
+    Global(u32),
+    /// An entry of `Machine::pending`.
+    Pending(u32),
+    /// A tuple that was only an argument: where the opcode of its first item stands, and its second.
+    Zoned(u32, V),
+}
 
 /// An entry of the memo that outlives its pickle.
 #[derive(Clone, Debug)]
@@ -41,106 +107,400 @@ pub trait Earlier<V> {
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline]
     pub(super) fn memoize(&mut self) -> Step<'a, S> {
-        if self.memoized < self.base + self.memo.len() {
-            return self.put(self.memoized as u64);
+        if self.holes > 0 {
+            return self.put((self.base + self.memo.len() - self.holes) as u64);
         }
         self.underflow_below(1)?;
-        reserve(&mut self.memo)?;
-        self.memo.push(self.stack.last().cloned());
-        self.memoized += 1;
-        Ok(())
+        let index = self.keep_top()?;
+        self.push_index(index)
     }
 
     #[inline]
     pub(super) fn put(&mut self, index: u64) -> Step<'a, S> {
+        if index.wrapping_sub(self.base as u64) != self.memo.len() as u64 {
+            return self.put_at(index);
+        }
         self.underflow_below(1)?;
-        let slot = self.stack.last().cloned();
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let Some(own) = index.checked_sub(self.base) else {
-            return self.replace(index, slot);
+        let index = self.keep_top()?;
+        self.push_index(index)
+    }
+
+    #[inline(always)]
+    fn push_index(&mut self, index: Index) -> Step<'a, S> {
+        reserve(&mut self.memo)?;
+        self.memo.push(index);
+        Ok(())
+    }
+
+    /// PUT at an index that is not the next one.
+    #[cold]
+    fn put_at(&mut self, index: u64) -> Step<'a, S> {
+        self.underflow_below(1)?;
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let Some(own) = at.checked_sub(self.base) else {
+            let kept = self.keep_top()?;
+            let known = self.earlier.as_ref().is_some_and(|earlier| earlier.get(at).is_some());
+            if self.replaced.insert(at, kept).is_none() && !known {
+                self.holes -= 1;
+            }
+            return Ok(());
         };
-        if own == self.memo.len() {
-            reserve(&mut self.memo)?;
-            self.memo.push(slot);
-            self.memoized += 1;
-        } else {
-            // Each honest entry takes a byte of input at least, so a higher index only asks for memory.
-            limits::check(own as u64, self.reader.size() as u64, Limit::MemoIndex)?;
-            if own > self.memo.len() {
-                let more = own + 1 - self.memo.len();
-                self.memo.try_reserve(more).map_err(|_| ErrorKind::OutOfMemory)?;
-                self.memo.resize_with(own + 1, || None);
-            }
-            if self.memo[own].is_none() {
-                self.memoized += 1;
-            }
-            self.memo[own] = slot;
+        // Each honest entry takes a byte of input at least, so a higher index only asks for memory.
+        limits::check(own as u64, self.reader.size() as u64, Limit::MemoIndex)?;
+        if own >= self.memo.len() {
+            let more = own + 1 - self.memo.len();
+            self.memo.try_reserve(more).map_err(|_| ErrorKind::OutOfMemory)?;
+            self.memo.resize(own + 1, Index::EMPTY);
+            self.holes += more;
+        }
+        let kept = self.keep_top()?;
+        if std::mem::replace(&mut self.memo[own], kept) == Index::EMPTY {
+            self.holes -= 1;
         }
         Ok(())
     }
 
-    #[inline]
-    pub(super) fn get(&mut self, index: u64) -> Step<'a, S> {
-        let own = index.wrapping_sub(self.base as u64);
-        match usize::try_from(own).ok().and_then(|own| self.memo.get(own)) {
-            Some(Some(slot)) => {
-                let slot = slot.clone();
-                let slot = self.share(slot)?;
-                self.stack.push(slot);
-                Ok(())
+    /// Keeps an entry, and gives its index.
+    #[inline(always)]
+    fn keep(&mut self, entry: Entry<S::Value>) -> Step<'a, S, Index> {
+        let number = self.kept.len();
+        if number >= NOWHERE as usize {
+            return Err(ErrorKind::Limit(Limit::MemoIndex).into());
+        }
+        reserve(&mut self.kept)?;
+        self.kept.push(entry);
+        Ok(Index::new(Index::KEPT, number))
+    }
+
+    /// Keeps the top of the stack. A container that was just begun takes note of its place.
+    #[inline(always)]
+    fn keep_top(&mut self) -> Step<'a, S, Index> {
+        let number = self.kept.len();
+        let entry = match self.stack.last_mut() {
+            Some(Slot::Value(value, depth)) => Entry::Value(value.clone(), *depth),
+            Some(Slot::Open(value, depth, place)) if *place == NOWHERE => {
+                *place = number as u32;
+                Entry::Open(value.clone(), *depth, false)
             }
-            _ => self.get_earlier(index),
+            Some(Slot::Open(_, _, place) | Slot::Shared(_, _, place)) if *place != NOWHERE => {
+                return Ok(Index::new(Index::KEPT, *place as usize));
+            }
+            Some(Slot::Open(value, depth, _) | Slot::Shared(value, depth, _)) => Entry::Value(value.clone(), *depth),
+            Some(Slot::Global(global)) => Entry::Global(*global),
+            Some(Slot::Pending(pending)) => Entry::Pending(*pending),
+            None => return Err(ErrorKind::StackUnderflow.into()),
+        };
+        self.keep(entry)
+    }
+
+    /// The container on top of the stack is there twice from now on.
+    pub(super) fn share_top(&mut self) -> Step<'a, S> {
+        if matches!(self.stack.last(), Some(Slot::Open(..))) {
+            let place = self.keep_top()?.number();
+            if let Some(Entry::Open(_, _, fetched)) = self.kept.get_mut(place) {
+                *fetched = true;
+            }
+        }
+        let slot = match self.stack.last().cloned() {
+            Some(Slot::Open(value, depth, place)) => {
+                let depth = if S::OPAQUE { depth } else { self.fetch(&value, depth)? };
+                Slot::Shared(value, depth, place)
+            }
+            Some(slot) => self.share(slot)?,
+            None => return Err(ErrorKind::StackUnderflow.into()),
+        };
+        self.stack.push(slot);
+        Ok(())
+    }
+
+    /// Notes that a container that was memoized has grown to `depth` levels.
+    pub(super) fn grown_at(&mut self, place: u32, depth: u16) -> Step<'a, S> {
+        if let Some(Entry::Open(_, known, fetched)) = self.kept.get_mut(place as usize)
+            && depth > *known
+        {
+            let levels = if *fetched { depth - *known } else { 0 };
+            *known = depth;
+            if levels > 0 && !S::OPAQUE {
+                return self.grown_late(levels);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a container out of the memo has grown to `depth` levels: all of them may be new to
+    /// what holds it.
+    pub(super) fn grown_again(&mut self, place: u32, container: &S::Value, depth: u16) -> Step<'a, S> {
+        // Of one level is what holds leaves alone.
+        self.grown_late(if depth > SHALLOW { depth } else { 0 })?;
+        match self.kept.get_mut(place as usize) {
+            Some(Entry::Open(_, known, _)) => *known = depth.max(*known),
+            _ if S::OPAQUE => {}
+            _ => {
+                let known = self.depths.entry(self.sink.identity(container)).or_insert(depth);
+                *known = depth.max(*known);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&mut self, index: u64) -> Step<'a, S> {
+        // Text and the like first.
+        let own = usize::try_from(index).unwrap_or(usize::MAX).wrapping_sub(self.base);
+        if let Some(found) = self.memo.get(own)
+            && found.0 & Index::KIND == Index::KEPT
+        {
+            let number = found.number();
+            let slot = match self.kept.get(number) {
+                Some(Entry::Value(value, 0)) => Slot::Value(value.clone(), 0),
+                Some(Entry::Open(value, depth, true)) if self.depths.is_empty() => {
+                    Slot::Shared(value.clone(), *depth, number as u32)
+                }
+                Some(Entry::Global(global)) => Slot::Global(*global),
+                _ => return self.get_kept(number),
+            };
+            reserve(&mut self.stack)?;
+            self.stack.push(slot);
+            return Ok(());
+        }
+        self.get_other(index)
+    }
+
+    fn get_kept(&mut self, number: usize) -> Step<'a, S> {
+        let slot = match self.kept.get_mut(number) {
+            Some(Entry::Open(value, depth, fetched)) => {
+                *fetched = true;
+                let (value, depth) = (value.clone(), *depth);
+                let depth = if S::OPAQUE { depth } else { self.fetch(&value, depth)? };
+                Slot::Shared(value, depth, number as u32)
+            }
+            Some(Entry::Global(global)) => Slot::Global(*global),
+            Some(Entry::Value(value, depth)) => {
+                let slot = Slot::Value(value.clone(), *depth);
+                self.share(slot)?
+            }
+            Some(Entry::Pending(pending)) => Slot::Pending(*pending),
+            Some(Entry::Zoned(offset, zone)) => {
+                let (offset, zone) = (*offset as usize, zone.clone());
+                self.budget.memory(cost::TUPLE)?;
+                let leaf = self.late_leaf(offset, false)?;
+                let tuple = self.sink.tuple([leaf, zone].into_iter())?;
+                self.kept[number] = Entry::Value(tuple.clone(), 1);
+                self.share(Slot::Value(tuple, 1))?
+            }
+            None => return Err(ErrorKind::NoMemo.into()),
+        };
+        reserve(&mut self.stack)?;
+        self.stack.push(slot);
+        Ok(())
+    }
+
+    #[cold]
+    fn get_other(&mut self, index: u64) -> Step<'a, S> {
+        let at = usize::try_from(index).map_err(|_| ErrorKind::NoMemo)?;
+        let own = at.wrapping_sub(self.base);
+        let found = match self.memo.get(own) {
+            Some(&found) if found != Index::EMPTY => {
+                let found = self.late(found)?;
+                self.memo[own] = found;
+                found
+            }
+            _ => match self.replaced.get(&at) {
+                Some(&found) => {
+                    let found = self.late(found)?;
+                    self.replaced.insert(at, found);
+                    found
+                }
+                None => {
+                    let slot = self.earlier(at)?;
+                    self.stack.push(slot);
+                    return Ok(());
+                }
+            },
+        };
+        self.get_kept(found.number())
+    }
+
+    // ---- what is made when it is fetched
+
+    /// How many bytes the PUT has that comes next, if one does that appends to the memo behind so
+    /// many further entries.
+    #[inline(always)]
+    pub(super) fn next_put(&self, reader: &Reader<'a>, entries: usize) -> usize {
+        let next = || self.base.wrapping_add(self.memo.len()).wrapping_add(entries);
+        match *reader.rest() {
+            [op::MEMOIZE, ..] if self.holes == 0 => 1,
+            [op::BINPUT, index, ..] if usize::from(index) == next() => 2,
+            [op::LONG_BINPUT, a, b, c, d, ..] if u32::from_le_bytes([a, b, c, d]) as usize == next() => 5,
+            _ => 0,
+        }
+    }
+
+    /// Carries out the PUT that comes next, if one does.
+    #[inline(always)]
+    pub(super) fn put_next(&mut self, reader: &mut Reader<'a>) -> Step<'a, S> {
+        let put = self.next_put(reader, 0);
+        if put > 0 {
+            self.pass_put(put, reader)?;
+            let index = self.keep_top()?;
+            self.push_index(index)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pass_put(&mut self, put: usize, reader: &mut Reader<'a>) -> Step<'a, S> {
+        if let [byte, ..] = reader.take(put)? {
+            self.sink.opcode(*byte);
+        }
+        Ok(())
+    }
+
+    /// Pushes a leaf, and carries out the PUT that comes next, if one does. `index`: where the leaf stands.
+    #[inline(always)]
+    pub(super) fn push_leaf(
+        &mut self,
+        value: S::Value,
+        size: usize,
+        index: Index,
+        reader: &mut Reader<'a>,
+    ) -> Step<'a, S> {
+        let put = self.next_put(reader, 0);
+        if put > 0 {
+            self.pass_put(put, reader)?;
+            // It is made again if something fetches it.
+            let index =
+                if S::COUNTED && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
+            self.push_index(index)?;
+        }
+        self.push(value)
+    }
+
+    /// Carries out the PUT that comes next, if one does.
+    #[inline(always)]
+    pub(super) fn put_late(&mut self, reader: &mut Reader<'a>, index: Index) -> Step<'a, S> {
+        let put = self.next_put(reader, 0);
+        if put > 0 {
+            reader.take(put)?;
+            self.push_index(index)?;
+        }
+        Ok(())
+    }
+
+    /// The same, for something that has to be kept.
+    #[inline(always)]
+    pub(super) fn put_kept(&mut self, reader: &mut Reader<'a>, entry: impl FnOnce() -> Entry<S::Value>) -> Step<'a, S> {
+        let put = self.next_put(reader, 0);
+        if put > 0 {
+            reader.take(put)?;
+            let index = self.keep(entry())?;
+            self.push_index(index)?;
+        }
+        Ok(())
+    }
+
+    /// A value without containers that the memo of this pickle has.
+    pub(super) fn kept_value(&self, index: usize) -> Option<&S::Value> {
+        let found = self.memo.get(index.wrapping_sub(self.base))?;
+        match self.kept.get(found.number()) {
+            Some(Entry::Value(value, 0)) if found.0 & Index::KIND == Index::KEPT => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The short text that an index stands for, if nothing has fetched it yet.
+    pub(super) fn late_key(&self, index: usize) -> Option<&'a [u8]> {
+        let found = self.memo.get(index.wrapping_sub(self.base))?;
+        let mut reader = self.reader.from(found.number());
+        match (found.0 & Index::KIND, reader.opcode()) {
+            (Index::KEY | Index::LEAF, Ok(op::SHORT_BINUNICODE)) => reader.counted1().ok(),
+            (Index::KEY | Index::LEAF, Ok(op::BINUNICODE)) => reader.counted4().ok(),
+            _ => None,
+        }
+    }
+
+    /// Makes a value of what an index stands for, since something fetches it.
+    fn late(&mut self, index: Index) -> Step<'a, S, Index> {
+        let offset = index.number();
+        let (value, depth) = match index.0 & Index::KIND {
+            Index::LEAF => (self.late_leaf(offset, false)?, 0),
+            Index::KEY => (self.late_leaf(offset, true)?, 0),
+            Index::TUPLE => {
+                self.budget.memory(cost::TUPLE)?;
+                let leaf = self.late_leaf(offset, false)?;
+                (self.sink.tuple([leaf].into_iter())?, 1)
+            }
+            Index::STATE => {
+                self.budget.memory(cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
+                let key = self.sink.utf8(b"int")?;
+                let value = self.late_leaf(offset, false)?;
+                let dict = self.sink.dict()?;
+                self.sink.insert(&dict, [key, value].into_iter())?;
+                (dict, 1)
+            }
+            _ => return Ok(index),
+        };
+        self.keep(Entry::Value(value, depth))
+    }
+
+    /// The value of a leaf's opcode.
+    fn late_leaf(&mut self, offset: usize, key: bool) -> Step<'a, S, S::Value> {
+        let mut reader = self.reader.from(offset);
+        match reader.opcode()? {
+            op::SHORT_BINBYTES => self.sink.bytes(Cow::Borrowed(reader.counted1()?)),
+            op::SHORT_BINUNICODE if key => self.sink.key(reader.counted1()?),
+            op::BINUNICODE if key => self.sink.key(reader.counted4()?),
+            op::SHORT_BINUNICODE => self.sink.utf8(reader.counted1()?),
+            op::BINUNICODE => self.sink.utf8(reader.counted4()?),
+            op::LONG1 => self.sink.big_int(reader.counted1()?),
+            op::UNICODE => self.unicode(reader.line()?),
+            _ => Err(ErrorKind::Internal("a memo entry points nowhere".into()).into()),
         }
     }
 
     // ---- streams
 
     #[cold]
-    fn replace(&mut self, index: usize, slot: Option<Slot<S::Value>>) -> Step<'a, S> {
-        let known = self.earlier.as_ref().is_some_and(|earlier| earlier.get(index).is_some());
-        if let Some(slot) = slot
-            && self.replaced.insert(index, slot).is_none()
-            && !known
-        {
-            self.memoized += 1;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn get_earlier(&mut self, index: u64) -> Step<'a, S> {
-        let index = usize::try_from(index).map_err(|_| ErrorKind::NoMemo)?;
-        let slot = match self.replaced.get(&index) {
-            Some(slot) => slot.clone(),
-            None => match self.earlier.as_ref().and_then(|earlier| earlier.get(index)) {
-                Some(Kept::Value(value, depth, levels)) => {
-                    if matches!(self.sink.view(&value), View::DefaultDict | View::Deque) {
-                        let chain = self.chains.entry(self.sink.identity(&value)).or_default();
-                        chain.levels = chain.levels.max(levels);
-                        chain.held = true;
-                    }
-                    Slot::Value(value, depth)
+    fn earlier(&mut self, index: usize) -> Step<'a, S, Slot<S::Value>> {
+        reserve(&mut self.stack)?;
+        let slot = match self.earlier.as_ref().and_then(|earlier| earlier.get(index)) {
+            Some(Kept::Value(value, depth, levels)) => {
+                if matches!(self.sink.view(&value), View::DefaultDict | View::Deque) {
+                    let chain = self.chains.entry(self.sink.identity(&value)).or_default();
+                    chain.levels = chain.levels.max(levels);
+                    chain.held = true;
                 }
-                Some(Kept::Global(global)) => {
-                    reserve(&mut self.globals)?;
-                    self.globals.push(global);
-                    Slot::Global((self.globals.len() - 1) as u32)
-                }
-                Some(Kept::Lost) | None => return Err(ErrorKind::NoMemo.into()),
-            },
+                Slot::Value(value, depth)
+            }
+            Some(Kept::Global(global)) => {
+                reserve(&mut self.globals)?;
+                self.globals.push(global);
+                Slot::Global((self.globals.len() - 1) as u32)
+            }
+            Some(Kept::Lost) | None => return Err(ErrorKind::NoMemo.into()),
         };
-        let slot = self.share(slot)?;
-        self.stack.push(slot);
-        Ok(())
+        self.share(slot)
     }
 
     /// Hands what this pickle memoized to those that follow. What is no value and no global by now
     /// can't become one.
     pub(super) fn keep_memo(&mut self) -> Step<'a, S> {
         let base = self.base;
-        let own = std::mem::take(&mut self.memo).into_iter().enumerate();
-        let own = own.filter_map(|(index, slot)| slot.map(|slot| (base + index, slot)));
-        for (index, slot) in own.chain(std::mem::take(&mut self.replaced)) {
+        let mut indices = Vec::new();
+        indices.try_reserve(self.memo.len() + self.replaced.len()).map_err(|_| ErrorKind::OutOfMemory)?;
+        indices.extend(self.memo.iter().enumerate().map(|(own, &index)| (base + own, index)));
+        indices.extend(std::mem::take(&mut self.replaced));
+        for (index, found) in indices.into_iter().filter(|(_, found)| *found != Index::EMPTY) {
+            let number = self.late(found)?.number();
+            let slot = match &self.kept[number] {
+                Entry::Value(value, depth) | Entry::Open(value, depth, _) => Slot::Value(value.clone(), *depth),
+                Entry::Global(global) => Slot::Global(*global),
+                Entry::Pending(pending) => Slot::Pending(*pending),
+                Entry::Zoned(..) => {
+                    self.get_kept(number)?;
+                    self.pop()?
+                }
+            };
             let kept = match slot {
                 Slot::Global(global) => Kept::Global(self.globals[global as usize].clone()),
                 slot => match self.settle(slot) {

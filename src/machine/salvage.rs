@@ -57,7 +57,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let mut slots = vec![slot];
         while let Some(slot) = slots.pop() {
             match slot {
-                Slot::Value(value, _) | Slot::Shared(value, _) => values.push(value),
+                Slot::Value(value, _) | Slot::Open(value, ..) | Slot::Shared(value, ..) => values.push(value),
                 Slot::Global(_) => {}
                 Slot::Pending(pending) => match &self.pending[pending as usize] {
                     Pending::Args { slots: held, .. } => slots.extend(held.iter().cloned()),
@@ -87,10 +87,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Pushes an integer of protocol 0.
-    pub(super) fn pushed_int(&mut self, line: &[u8]) -> Step<'a, S, Option<S::Value>> {
+    pub(super) fn push_int_text(&mut self, line: &[u8]) -> Step<'a, S> {
         let value = text::digits(line).map_err(Failure::from).and_then(|digits| self.int_text(digits));
-        self.push_or_stand_in(value)?;
-        Ok(None)
+        self.push_or_stand_in(value)
     }
 
     /// INST, OBJ: pushes an instance of `class` with what is above `start` as arguments.
@@ -131,7 +130,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn spoil(&mut self, failure: Failure<S::Error>, causes: Vec<Slot<S::Value>>) -> Step<'a, S> {
         let refused = self.stand_in_value(failure, causes)?;
         match self.stack.last().cloned() {
-            Some(Slot::Value(value, _) | Slot::Shared(value, _)) => self.sink.spoiled(&value, &refused),
+            Some(Slot::Value(value, _) | Slot::Open(value, ..) | Slot::Shared(value, ..)) => {
+                self.sink.spoiled(&value, &refused)
+            }
             Some(Slot::Pending(pending)) => {
                 if let Pending::Instance(instance) = &mut self.pending[pending as usize] {
                     if let Some(made) = instance.made.replace(refused.clone()) {

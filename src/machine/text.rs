@@ -147,10 +147,15 @@ pub fn float(line: &[u8]) -> Result<f64, Error> {
 }
 
 /// A memo index.
+#[inline]
 pub fn index(line: &[u8]) -> Result<u64, Error> {
-    let plain = !line.is_empty() && line.len() <= 10 && line.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(line).ok().filter(|_| plain);
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| ErrorKind::Invalid("memo index").into())
+    if line.is_empty() || line.len() > 10 {
+        return Err(ErrorKind::Invalid("memo index").into());
+    }
+    line.iter().try_fold(0, |index, byte| match byte {
+        b'0'..=b'9' => Ok(index * 10 + u64::from(byte - b'0')),
+        _ => Err(ErrorKind::Invalid("memo index").into()),
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! The only unsafe code: constructors of CPython that report a failed allocation, where pyo3's own panic.
 
-use pyo3::exceptions::PyTypeError;
+use crate::sink::Pairs;
+
+use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
+use pyo3::types::{
+    PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType,
+};
 
 /// Takes over a new reference, or the exception that was set instead of one.
 ///
@@ -14,25 +18,48 @@ unsafe fn owned<'py, T>(py: Python<'py>, pointer: *mut ffi::PyObject) -> PyResul
     unsafe { Bound::from_owned_ptr_or_err(py, pointer).map(|object| object.cast_into_unchecked()) }
 }
 
+/// Whether a list's items stand in an array of their own, as they do where the interpreter has its lock:
+/// objects have two words there, and more in a build without it.
+const PLAIN_LISTS: bool = size_of::<ffi::PyObject>() == 2 * size_of::<usize>();
+
 fn done(py: Python<'_>, code: i32) -> PyResult<()> {
     if code < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
+}
+
+#[inline(always)]
+fn is_ascii(raw: &[u8]) -> bool {
+    let (words, rest) = raw.as_chunks::<8>();
+    if words.len() > 8 {
+        return raw.is_ascii();
+    }
+    let seen = words.iter().fold(0, |seen, word| seen | u64::from_ne_bytes(*word));
+    rest.iter().fold(seen, |seen, &byte| seen | u64::from(byte)) & 0x8080_8080_8080_8080 == 0
 }
 
 /// `str` from UTF-8 in which surrogates may stand alone.
 #[inline]
 pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    if raw.len() > 1 && raw.is_ascii() {
+    if raw.len() > 1 && is_ascii(raw) {
         // SAFETY: a new string of as many ASCII characters, seen by nobody else until it is returned;
-        // its characters are one byte each, and all of them are written.
+        // its characters are one byte each, stand behind its head, and all of them are written.
         unsafe {
-            let made = owned(py, ffi::PyUnicode_New(raw.len() as isize, 127))?;
-            let target = ffi::PyUnicode_DATA(Bound::as_ptr(&made)).cast::<u8>();
+            let made: Bound<'_, PyString> = owned(py, ffi::PyUnicode_New(raw.len() as isize, 127))?;
+            let target = made.as_ptr().cast::<u8>().add(size_of::<ffi::PyASCIIObject>());
             std::ptr::copy_nonoverlapping(raw.as_ptr(), target, raw.len());
             return Ok(made);
         }
     }
     // SAFETY: pointer and length are those of one slice, which is only read; the name ends in NUL.
     unsafe { owned(py, ffi::PyUnicode_DecodeUTF8(raw.as_ptr().cast(), raw.len() as isize, c"surrogatepass".as_ptr())) }
+}
+
+/// `str` from raw-unicode-escape; an exception if it is none.
+pub fn raw_unicode_escape<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: pointer and length are those of one slice, which is only read; null asks for strict errors.
+    unsafe {
+        let text = ffi::PyUnicode_DecodeRawUnicodeEscape(raw.as_ptr().cast(), raw.len() as isize, std::ptr::null());
+        owned(py, text)
+    }
 }
 
 /// `str.encode("latin1")`.
@@ -144,9 +171,197 @@ pub fn append<'py>(list: &Bound<'py, PyList>, item: &Bound<'py, PyAny>) -> PyRes
     done(list.py(), unsafe { ffi::PyList_Append(list.as_ptr(), item.as_ptr()) })
 }
 
-/// `list.extend(items)`.
-pub fn extend<'py>(list: &Bound<'py, PyList>, items: &Bound<'py, PyList>) -> PyResult<()> {
-    let end = list.len() as isize;
-    // SAFETY: two live lists; no reference is taken over.
-    done(list.py(), unsafe { ffi::PyList_SetSlice(list.as_ptr(), end, end, items.as_ptr()) })
+/// `list.extend(items)`, at the size that the iterator announces.
+#[inline]
+pub fn extend<'py>(list: &Bound<'py, PyList>, items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>) -> PyResult<()> {
+    let (held, count) = (list.len(), items.len());
+    if !PLAIN_LISTS {
+        for item in items {
+            append(list, &item)?;
+        }
+        return Ok(());
+    }
+    let object = list.as_ptr().cast::<ffi::PyListObject>();
+    // SAFETY: a live list, and the lock is held. Its array is null or was allocated by PyMem, and has
+    // `allocated` places; what is at and behind `held` is nobody's, and is written before the size says so.
+    // Nothing in between runs code that could see the list: the items are there already.
+    unsafe {
+        let needed = held.saturating_add(count);
+        if (*object).allocated < needed as isize {
+            // A list that grows again gets room to spare, as the interpreter's own lists do.
+            let room = if held == 0 { needed } else { (needed + (needed >> 3) + 6) & !3 };
+            if room > isize::MAX as usize / size_of::<*mut ffi::PyObject>() {
+                return Err(PyMemoryError::new_err(()));
+            }
+            let array = ffi::PyMem_Realloc((*object).ob_item.cast(), room * size_of::<*mut ffi::PyObject>());
+            if array.is_null() {
+                return Err(PyMemoryError::new_err(()));
+            }
+            (*object).ob_item = array.cast();
+            (*object).allocated = room as isize;
+        }
+        let mut filled = 0;
+        for item in items.take(count) {
+            *(*object).ob_item.add(held + filled) = item.into_ptr();
+            filled += 1;
+        }
+        (*object).ob_base.ob_size = (held + filled) as isize;
+    }
+    Ok(())
+}
+
+/// The characters of a `str` that is known to be ASCII.
+#[inline]
+pub fn ascii<'t>(text: &'t Bound<'_, PyString>) -> Option<&'t [u8]> {
+    // SAFETY: a live str, which never changes. If it is compact and ASCII, as many bytes as it has
+    // characters stand behind its head.
+    unsafe {
+        if ffi::PyUnicode_IS_COMPACT_ASCII(text.as_ptr()) == 0 {
+            return None;
+        }
+        let length = ffi::PyUnicode_GET_LENGTH(text.as_ptr()) as usize;
+        let first = text.as_ptr().cast::<u8>().add(size_of::<ffi::PyASCIIObject>());
+        Some(std::slice::from_raw_parts(first, length))
+    }
+}
+
+/// A class of instances that consist of slots, and where two of them stand in an instance.
+#[derive(Debug)]
+pub struct Fields {
+    class: Py<PyType>,
+    words: [usize; 2],
+}
+
+impl Fields {
+    /// Looks for the slots in an instance; `None` if they are not there.
+    pub fn of(class: &Bound<'_, PyType>, names: [&str; 2]) -> PyResult<Option<Self>> {
+        let py = class.py();
+        let object = class.as_ptr().cast::<ffi::PyTypeObject>();
+        // SAFETY: a live class, whose fields are only read.
+        let (size, item, alloc) = unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc) };
+        if item != 0 || alloc.is_none() {
+            return Ok(None);
+        }
+        let sample = class.getattr("__new__")?.call1((class,))?;
+        let mut words = [0; 2];
+        for (name, place) in names.into_iter().zip(&mut words) {
+            let mark = PyList::empty(py);
+            set_attribute(&sample, name, mark.as_any())?;
+            // SAFETY: a live instance of the class, which has as many bytes; they are only read.
+            let content = unsafe {
+                std::slice::from_raw_parts(sample.as_ptr().cast::<usize>(), size as usize / size_of::<usize>())
+            };
+            let head = size_of::<ffi::PyObject>() / size_of::<usize>();
+            match content.iter().skip(head).position(|word| *word == mark.as_ptr() as usize) {
+                Some(at) => *place = head + at,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Self { class: class.clone().unbind(), words }))
+    }
+
+    /// A new instance with these values.
+    #[inline]
+    pub fn make<'py>(&self, values: [Bound<'py, PyAny>; 2]) -> PyResult<Bound<'py, PyAny>> {
+        let py = values[0].py();
+        let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
+        // SAFETY: a live class with an allocator and without variable size. The new instance has all
+        // its slots empty, and the two are where they were found in an instance of the same class.
+        unsafe {
+            let Some(alloc) = (*class).tp_alloc else {
+                return Err(PyTypeError::new_err("a class that makes no instances"));
+            };
+            let made: Bound<'py, PyAny> = owned(py, alloc(class, 0))?;
+            for (at, value) in self.words.into_iter().zip(values) {
+                *made.as_ptr().cast::<*mut ffi::PyObject>().add(at) = value.into_ptr();
+            }
+            Ok(made)
+        }
+    }
+}
+
+/// Where the values of a dict stand in its table, in the order of its keys.
+///
+/// CPython copies a dict of text keys without holes as one block. So what was found out about one dict
+/// holds for its copies, whose values can be written in place, without looking up keys that are known.
+/// Nothing about the layout is believed: a sample is searched, and each copy is compared with it.
+#[derive(Debug)]
+pub struct Layout {
+    /// The second word of the table: its size and its kind.
+    kind: u64,
+    /// The words of the table at which each value stands, its key right before it.
+    values: Vec<usize>,
+}
+
+impl Layout {
+    /// Searches a dict whose values are all different. `size`: bytes of its table.
+    pub fn of(dict: &Bound<'_, PyDict>, size: usize) -> Option<Self> {
+        let words = size / size_of::<usize>();
+        if !PLAIN_LISTS || size_of::<usize>() != 8 || words < 4 {
+            return None;
+        }
+        // SAFETY: a live dict that nothing else refers to. Its table is one block, whose size the
+        // interpreter itself states, and is only read here.
+        let table = unsafe {
+            let object = dict.as_ptr().cast::<ffi::PyDictObject>();
+            if !(*object).ma_values.is_null() {
+                return None;
+            }
+            std::slice::from_raw_parts((*object).ma_keys.cast::<usize>(), words)
+        };
+        let mut values = Vec::new();
+        for (key, value) in dict {
+            let pair = [key.as_ptr() as usize, value.as_ptr() as usize];
+            let mut found = table.windows(2).enumerate().filter(|(_, window)| *window == pair);
+            match (found.next(), found.next()) {
+                (Some((at, _)), None) => values.push(at + 1),
+                _ => return None,
+            }
+        }
+        Some(Self { kind: table[1] as u64, values })
+    }
+
+    /// Copies the sample into an empty dict, and puts other values in place of those that it has. False:
+    /// the copy is not like the sample, and has the sample's values.
+    #[inline]
+    pub fn fill<'py>(
+        &self,
+        dict: &Bound<'py, PyDict>,
+        sample: &Bound<'py, PyDict>,
+        pairs: &mut impl Pairs<Bound<'py, PyAny>>,
+    ) -> PyResult<bool> {
+        update(dict, sample)?;
+        let last = pairs.iter().next_back().map(|(key, _)| key.as_ptr() as usize);
+        let (Some(last), Some(&end)) = (last, self.values.last()) else {
+            return Ok(true);
+        };
+        let object = dict.as_ptr().cast::<ffi::PyDictObject>();
+        // SAFETY: a live dict that nothing else uses meanwhile: the lock is held, and no code runs here.
+        // Its second word says that its table is as large as that of the sample, and of the same kind.
+        // It was copied as one block like the one that was searched, if the last key stands in its place:
+        // so at each place stands a reference to a value, which is given back for the new one.
+        unsafe {
+            let table = (*object).ma_keys.cast::<usize>();
+            if !(*object).ma_values.is_null() || *table.add(1) as u64 != self.kind || *table.add(end - 1) != last {
+                return Ok(false);
+            }
+            let mut tracked = false;
+            for (&at, value) in self.values.iter().zip(pairs.take_values()) {
+                tracked |= ffi::PyType_HasFeature(ffi::Py_TYPE(value.as_ptr()), ffi::Py_TPFLAGS_HAVE_GC) != 0;
+                let place = table.add(at).cast::<*mut ffi::PyObject>();
+                ffi::Py_XDECREF(std::mem::replace(&mut *place, value.into_ptr()));
+            }
+            if tracked && ffi::PyObject_GC_IsTracked(dict.as_ptr()) == 0 {
+                ffi::PyObject_GC_Track(dict.as_ptr().cast());
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// `dict.update(other)` for two dicts.
+#[inline]
+pub fn update<'py>(dict: &Bound<'py, PyDict>, other: &Bound<'py, PyDict>) -> PyResult<()> {
+    // SAFETY: two live dicts; no reference is taken over.
+    done(dict.py(), unsafe { ffi::PyDict_Update(dict.as_ptr(), other.as_ptr()) })
 }

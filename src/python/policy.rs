@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 use crate::policy::Policy;
 
+use super::keys::Keys;
 use super::types::Types;
 
 /// The table behind a `plainpickle.Policy`. Made once; nothing in it changes.
@@ -15,6 +16,8 @@ pub struct CompiledPolicy {
     pub natives: Vec<Py<PyAny>>,
     /// Gives a name of the table and arguments for a framework's own value, or None for another one.
     pub written: Option<Py<PyAny>>,
+    /// What dicts of earlier pickles had as keys.
+    pub keys: Keys,
 }
 
 #[pymethods]
@@ -50,6 +53,6 @@ impl CompiledPolicy {
         if stub {
             core.stub();
         }
-        Ok(Self { core, types: Types::resolve(py)?, registered: objects, natives, written })
+        Ok(Self { core, types: Types::resolve(py)?, registered: objects, natives, written, keys: Keys::default() })
     }
 }

@@ -11,10 +11,12 @@ use pyo3::types::{
 };
 
 use crate::error::{ErrorKind, Failure};
-use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
+use crate::machine::Identities;
+use crate::sink::{Factory, How, KnownValue, Made, Pairs, Sink, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
 use super::ffi;
+use super::keys::{Held, hash_of_ascii};
 use super::policy::CompiledPolicy;
 use super::types::Types;
 
@@ -25,12 +27,13 @@ pub struct PySink<'py, 'p> {
     buffers: Option<Bound<'py, PyIterator>>,
     persistent_load: Option<Bound<'py, PyAny>>,
     find_class: Option<Bound<'py, PyAny>>,
+    keys: Option<Held<'p>>,
     /// What `find_class` gave for registered names.
     found: Vec<Bound<'py, PyAny>>,
     /// What the app's own code made, by address; kept alive, so that no address is used twice.
-    objects: HashMap<usize, Bound<'py, PyAny>>,
-    /// The zones of this pickle: each is looked up once.
-    zones: HashMap<String, Bound<'py, PyAny>>,
+    objects: HashMap<usize, Bound<'py, PyAny>, Identities>,
+    /// The zones of this pickle, in order: each is looked up once.
+    zones: Vec<(String, Bound<'py, PyAny>)>,
 }
 
 type Object<'py> = Bound<'py, PyAny>;
@@ -54,8 +57,17 @@ impl<'py, 'p> PySink<'py, 'p> {
         persistent_load: Option<Bound<'py, PyAny>>,
         find_class: Option<Bound<'py, PyAny>>,
     ) -> Self {
-        let (objects, zones) = (HashMap::new(), HashMap::new());
-        Self { py, policy, buffers, persistent_load, find_class, found: Vec::new(), objects, zones }
+        Self {
+            py,
+            policy,
+            buffers,
+            persistent_load,
+            find_class,
+            keys: policy.keys.hold(),
+            found: Vec::new(),
+            objects: HashMap::default(),
+            zones: Vec::new(),
+        }
     }
 
     pub fn py(&self) -> Python<'py> {
@@ -104,8 +116,9 @@ impl<'py, 'p> PySink<'py, 'p> {
     }
 
     fn zone(&mut self, key: &str, cached: bool) -> Built<'py> {
-        if let Some(zone) = self.zones.get(key).filter(|_| cached) {
-            return Ok(zone.clone());
+        let place = self.zones.binary_search_by(|(known, _)| known.as_str().cmp(key));
+        if let (Ok(place), true) = (place, cached) {
+            return Ok(self.zones[place].1.clone());
         }
         let types = self.types();
         let keys = types.zone_keys.get_or_try_init(self.py, || types.available_zones.call0(self.py));
@@ -118,7 +131,9 @@ impl<'py, 'p> PySink<'py, 'p> {
             return self.checked(class.call_method1("no_cache", (key,)), "ZoneInfo");
         }
         let zone = self.checked(class.call1((key,)), "ZoneInfo")?;
-        self.zones.insert(key.to_owned(), zone.clone());
+        if let Err(place) = place {
+            self.zones.insert(place, (key.to_owned(), zone.clone()));
+        }
         Ok(zone)
     }
 
@@ -133,11 +148,14 @@ impl<'py, 'p> PySink<'py, 'p> {
 
     fn uuid(&self, int: u128, safe: Option<i64>) -> PyResult<Object<'py>> {
         let types = self.types();
-        let made = types.object_new.bind(self.py).call1((&types.uuid,))?;
         let safe = match safe {
             None => types.safe_unknown.bind(self.py).clone(),
             Some(safe) => types.safe_uuid.bind(self.py).call1((safe,))?,
         };
+        if let Some(fields) = &types.uuid_fields {
+            return fields.make([int.into_pyobject(self.py)?.into_any(), safe]);
+        }
+        let made = types.object_new.bind(self.py).call1((&types.uuid,))?;
         // UUID forbids attributes to be set; its own unpickling goes around that in the same way.
         ffi::set_attribute(&made, "int", int.into_pyobject(self.py)?.as_any())?;
         ffi::set_attribute(&made, "is_safe", &safe)?;
@@ -162,6 +180,8 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     type Value = Object<'py>;
     type Error = PyErr;
     const NATIVE: bool = true;
+    const KEYS: bool = true;
+    const COUNTED: bool = true;
 
     #[inline]
     fn none(&mut self) -> Built<'py> {
@@ -209,6 +229,23 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     #[inline]
     fn utf8(&mut self, raw: &'a [u8]) -> Built<'py> {
         self.checked(ffi::utf8(self.py, raw), "text: not UTF-8").map(Bound::into_any)
+    }
+    #[inline]
+    fn key(&mut self, raw: &'a [u8]) -> Built<'py> {
+        let (Some(keys), Some(hash)) = (&mut self.keys, hash_of_ascii(raw)) else {
+            return self.utf8(raw);
+        };
+        match keys.known(self.py, raw, hash) {
+            Some(text) => Ok(text.clone().into_any()),
+            None => passed(keys.learn(self.py, raw, hash)).map(Bound::into_any),
+        }
+    }
+    fn raw_unicode_escape(&mut self, raw: &[u8]) -> Made<Option<Object<'py>>, PyErr> {
+        match ffi::raw_unicode_escape(self.py, raw) {
+            Ok(text) => Ok(Some(text.into_any())),
+            Err(error) if super::is_about_value(&error, self.py) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
     fn latin1(&mut self, text: &Object<'py>) -> Made<Option<Object<'py>>, PyErr> {
         match text.cast_exact::<PyString>() {
@@ -308,6 +345,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 self.checked(made, "timezone")
             }
             KnownValue::ZoneInfo(key, cached) => self.zone(key, cached),
+            KnownValue::PlainDecimal(text) => self.checked(types.plain_decimal.bind(py).call1((text,)), "Decimal"),
             KnownValue::Decimal(text) => self.checked(types.decimal.bind(py).call1((text,)), "Decimal"),
             KnownValue::Uuid(int, safe) => self.checked(self.uuid(int, safe), "UUID"),
             KnownValue::Fraction(numerator, denominator) => {
@@ -360,14 +398,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
 
     fn extend<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
         if let Ok(list) = target.cast_exact::<PyList>() {
-            if items.len() == 1 {
-                for item in items {
-                    passed(ffi::append(list, &item))?;
-                }
-                return Ok(());
-            }
-            let items = passed(ffi::list(self.py, items))?;
-            return passed(ffi::extend(list, &items));
+            return passed(ffi::extend(list, items));
         }
         if self.is_own(target) {
             let append = self.own_method(target, "append")?;
@@ -411,6 +442,22 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
             self.hashed(target.set_item(&key, value), Some(&key))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn insert_pairs(&mut self, target: &Object<'py>, pairs: &mut impl Pairs<Object<'py>>) -> Made<(), PyErr> {
+        let Ok(dict) = target.cast_exact::<PyDict>() else {
+            return Err(ErrorKind::Internal("pairs for what is no dict".into()).into());
+        };
+        if let Some(keys) = &mut self.keys
+            && passed(keys.fill(dict, pairs))?
+        {
+            return Ok(());
+        }
+        for (key, value) in pairs.iter() {
+            passed(ffi::set_item(dict, key, value))?;
         }
         Ok(())
     }
@@ -523,6 +570,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
 
     #[inline]
+    fn is_dict(&self, value: &Object<'py>) -> bool {
+        value.is_exact_instance_of::<PyDict>()
+    }
+    #[inline]
+    fn is_list(&self, value: &Object<'py>) -> bool {
+        value.is_exact_instance_of::<PyList>()
+    }
+    #[inline]
     fn is_text(&self, value: &Object<'py>) -> bool {
         value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>()
     }
@@ -592,6 +647,13 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     }
 
     fn hash(&mut self, key: &Object<'py>) -> Made<Option<i64>, PyErr> {
+        // As `int.__hash__` has it, for what needs no more than one subtraction.
+        if key.is_exact_instance_of::<PyInt>()
+            && let Ok(value) = key.extract::<i64>()
+            && value.unsigned_abs() < (1 << 61) - 1
+        {
+            return Ok(Some(if value == -1 { -2 } else { value }));
+        }
         self.hashed(key.hash(), Some(key)).map(|hash| Some(hash as i64))
     }
 

@@ -3,9 +3,11 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyModule, PyType};
+use pyo3::types::{PyDict, PyModule, PyType};
 
 use crate::sink::{Factory, Ip, Path};
+
+use super::ffi::Fields;
 
 macro_rules! types {
     ($($field:ident = $module:literal $name:literal;)*) => {
@@ -17,6 +19,10 @@ macro_rules! types {
             /// `object.__new__`, and `SafeUUID.unknown`.
             pub object_new: Py<PyAny>,
             pub safe_unknown: Py<PyAny>,
+            /// `create_decimal` of a context without bounds: what plain digits become, exactly.
+            pub plain_decimal: Py<PyAny>,
+            /// How a UUID is made without its constructor, if its fields are where they were looked for.
+            pub uuid_fields: Option<Fields>,
             /// The zone keys that this system has, looked up when the first zone is met.
             pub zone_keys: PyOnceLock<Py<PyAny>>,
         }
@@ -29,6 +35,19 @@ macro_rules! types {
                     exceptions: py.import("plainpickle.exceptions")?.unbind(),
                     object_new: py.import("builtins")?.getattr("object")?.getattr("__new__")?.unbind(),
                     safe_unknown: py.import("uuid")?.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
+                    plain_decimal: {
+                        let decimal = py.import("decimal")?;
+                        let bounds = PyDict::new(py);
+                        for (name, value) in [("prec", "MAX_PREC"), ("Emax", "MAX_EMAX"), ("Emin", "MIN_EMIN")] {
+                            bounds.set_item(name, decimal.getattr(value)?)?;
+                        }
+                        let context = decimal.getattr("Context")?.call((), Some(&bounds))?;
+                        context.getattr("create_decimal")?.unbind()
+                    },
+                    uuid_fields: {
+                        let class = py.import("uuid")?.getattr("UUID")?;
+                        Fields::of(class.cast::<PyType>()?, ["int", "is_safe"])?
+                    },
                     zone_keys: PyOnceLock::new(),
                 })
             }

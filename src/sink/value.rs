@@ -252,7 +252,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::TimeDelta { days, seconds, microseconds } => Node::TimeDelta { days, seconds, microseconds },
             KnownValue::Timezone(offset, name) => Node::Timezone(offset, name.copied()),
             KnownValue::ZoneInfo(key, _) => Node::ZoneInfo(key.into()),
-            KnownValue::Decimal(text) => Node::Decimal(self.text_of(*text)),
+            KnownValue::Decimal(text) | KnownValue::PlainDecimal(text) => Node::Decimal(self.text_of(*text)),
             KnownValue::Fraction(numerator, denominator) => Node::Fraction(*numerator, *denominator),
             KnownValue::Uuid(int, safe) => Node::Uuid((int, safe).into()),
             KnownValue::OrderedDict => Node::Dict(DictKind::Ordered, Vec::new()),

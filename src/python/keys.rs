@@ -1,0 +1,249 @@
+//! The keys of dicts, which sessions have in common: their text, and the dicts that have just these keys.
+//!
+//! Both tables have a fixed size, and a newcomer takes the place of what was there: whoever sends
+//! hostile keys makes others miss, and nothing more. Only keys are kept, and no value.
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::sink::Pairs;
+
+use super::ffi::{self, Layout};
+
+/// Keys that are kept.
+const KEYS: usize = 2048;
+/// The longest key that is kept, in bytes.
+const KEY_BYTES: usize = 64;
+/// Sets of keys that are kept.
+const SHAPES: usize = 64;
+/// How many keys such a set has: smaller dicts are as quickly filled, larger ones are rare.
+const SHAPE_KEYS: std::ops::RangeInclusive<usize> = 3..=64;
+
+/// The tables of one policy.
+#[derive(Default)]
+pub struct Keys(Mutex<Tables>);
+
+/// The tables, while one pickle is read.
+pub type Held<'p> = MutexGuard<'p, Tables>;
+
+#[derive(Default)]
+pub struct Tables {
+    keys: Vec<Option<(u64, Py<PyString>)>>,
+    shapes: Vec<Shape>,
+}
+
+/// Dicts of the same keys in the same order.
+#[derive(Default)]
+struct Shape {
+    hash: u64,
+    made: Option<Made>,
+}
+
+/// What is known of such dicts, from the second time on that their keys are seen.
+struct Made {
+    /// The keys, held by the dict.
+    keys: Vec<usize>,
+    dict: Py<PyDict>,
+    layout: Option<Layout>,
+}
+
+impl Keys {
+    /// The tables, unless they are in use: by the load that this one is inside of.
+    pub fn hold(&self) -> Option<Held<'_>> {
+        match self.0.try_lock() {
+            Ok(tables) => Some(tables),
+            Err(TryLockError::Poisoned(tables)) => Some(tables.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+impl Tables {
+    /// A key that was seen before.
+    #[inline]
+    pub fn known<'py>(&self, py: Python<'py>, raw: &[u8], hash: u64) -> Option<&Bound<'py, PyString>> {
+        match self.keys.get((hash >> 53) as usize) {
+            Some(Some((known, text))) if *known == hash => {
+                Some(text.bind(py)).filter(|text| ffi::ascii(text).is_some_and(|text| same(text, raw)))
+            }
+            _ => None,
+        }
+    }
+
+    /// A key that is kept from now on.
+    #[cold]
+    pub fn learn<'py>(&mut self, py: Python<'py>, raw: &[u8], hash: u64) -> PyResult<Bound<'py, PyString>> {
+        if self.keys.is_empty() {
+            self.keys.resize_with(KEYS, || None);
+        }
+        let made = ffi::utf8(py, raw)?;
+        if let Some(place) = self.keys.get_mut((hash >> 53) as usize) {
+            *place = Some((hash, made.clone().unbind()));
+        }
+        Ok(made)
+    }
+
+    /// Puts keys and values into an empty dict, if these keys were seen before. False: nothing was put.
+    #[inline]
+    pub fn fill<'py>(
+        &mut self,
+        dict: &Bound<'py, PyDict>,
+        pairs: &mut impl Pairs<Bound<'py, PyAny>>,
+    ) -> PyResult<bool> {
+        if !SHAPE_KEYS.contains(&pairs.count()) {
+            return Ok(false);
+        }
+        let keys = || pairs.iter().map(|(key, _)| key.as_ptr() as usize);
+        let hash = keys().fold(pairs.count() as u64, |hash, key| mix(hash, key as u64));
+        let shape = self.shapes.get((hash >> 58) as usize).filter(|shape| shape.hash == hash);
+        let Some(made) = shape.and_then(|shape| shape.made.as_ref()).filter(|made| {
+            made.keys.len() == pairs.count() && made.keys.iter().zip(keys()).all(|(held, key)| *held == key)
+        }) else {
+            self.learn_shape(dict.py(), pairs, hash);
+            return Ok(false);
+        };
+        if !dict.is_empty() {
+            return Ok(false);
+        }
+        let sample = made.dict.bind(dict.py());
+        match &made.layout {
+            Some(layout) if layout.fill(dict, sample, pairs)? => return Ok(true),
+            Some(_) => {}
+            None => ffi::update(dict, sample)?,
+        }
+        for (key, value) in pairs.iter() {
+            ffi::set_item(dict, key, value)?;
+        }
+        Ok(true)
+    }
+
+    #[cold]
+    fn learn_shape<'py>(&mut self, py: Python<'py>, pairs: &impl Pairs<Bound<'py, PyAny>>, hash: u64) {
+        if self.shapes.is_empty() {
+            self.shapes.resize_with(SHAPES, Shape::default);
+        }
+        let Some(shape) = self.shapes.get_mut((hash >> 58) as usize) else {
+            return;
+        };
+        if shape.hash == hash && shape.made.is_none() {
+            shape.made = Made::of(py, pairs);
+        } else {
+            *shape = Shape { hash, made: None };
+        }
+    }
+}
+
+impl Made {
+    fn of<'py>(py: Python<'py>, pairs: &impl Pairs<Bound<'py, PyAny>>) -> Option<Self> {
+        let dict = ffi::dict(py).ok()?;
+        let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_ptr() as usize).collect();
+        for (key, _) in pairs.iter() {
+            // Each value a different object, for its place to be found.
+            ffi::set_item(&dict, key, ffi::list(py, std::iter::empty()).ok()?.as_any()).ok()?;
+        }
+        // With a key that comes twice, the second would miss its place.
+        if dict.len() != keys.len() {
+            return None;
+        }
+        let copy = ffi::dict(py).ok()?;
+        ffi::update(&copy, &dict).ok()?;
+        let size = |object: &Bound<'py, PyDict>| object.call_method0("__sizeof__").ok()?.extract::<usize>().ok();
+        let table = size(&copy)?.checked_sub(size(&ffi::dict(py).ok()?)?)?;
+        let layout = Layout::of(&copy, table);
+        for (key, _) in pairs.iter() {
+            ffi::set_item(&dict, key, py.None().bind(py)).ok()?;
+        }
+        let clean = ffi::dict(py).ok()?;
+        ffi::update(&clean, &dict).ok()?;
+        Some(Self { keys, dict: clean.unbind(), layout })
+    }
+}
+
+/// Whether two short texts are the same.
+#[inline(always)]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    // By words, of which the last two may overlap.
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(last), Some(other_last)) => {
+            let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+            words.fold(word(last) ^ word(other_last), |differ, (one, other)| differ | (word(one) ^ word(other))) == 0
+        }
+        _ => small_word(one) == small_word(other),
+    }
+}
+
+#[inline(always)]
+fn word(raw: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*raw)
+}
+
+/// Two to seven bytes as a word. With their number it tells them from all others.
+#[inline(always)]
+fn small_word(raw: &[u8]) -> u64 {
+    match (raw.first_chunk::<4>(), raw.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => raw.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+#[inline(always)]
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// A hash of text that is short and ASCII. Not keyed: what it finds is compared.
+#[inline(always)]
+pub fn hash_of_ascii(raw: &[u8]) -> Option<u64> {
+    let length = raw.len();
+    if !(2..=KEY_BYTES).contains(&length) {
+        return None;
+    }
+    let mut hash = length as u64;
+    let mut seen = 0;
+    if let Some(last) = raw.last_chunk::<8>() {
+        for chunk in raw.as_chunks::<8>().0 {
+            let next = word(chunk);
+            seen |= next;
+            hash = mix(hash, next);
+        }
+        let last = word(last);
+        seen |= last;
+        hash = mix(hash, last);
+    } else {
+        let word = small_word(raw);
+        seen |= word;
+        hash = mix(hash, word);
+    }
+    (seen & 0x8080_8080_8080_8080 == 0).then(|| mix(hash, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_short_ascii_text_has_a_hash() {
+        assert!(hash_of_ascii(b"name").is_some());
+        assert!(hash_of_ascii(&[b'k'; 64]).is_some());
+        for other in [&b""[..], b"k", "naïve key".as_bytes(), "é".as_bytes(), &[b'k'; 65]] {
+            assert!(hash_of_ascii(other).is_none());
+        }
+    }
+
+    #[test]
+    fn each_byte_changes_the_hash() {
+        for length in 2..=KEY_BYTES {
+            let text = vec![b'a'; length];
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] = b'b';
+                assert_ne!(hash_of_ascii(&text), hash_of_ascii(&other));
+            }
+        }
+    }
+}
