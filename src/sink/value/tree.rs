@@ -46,20 +46,7 @@ impl Tree for ValueSink<'_> {
             Node::Set(_) => Shape::Set,
             Node::Deque(_, bound) => Shape::Deque(bound.as_deref().copied()),
             Node::Dict(DictKind::Namespace, _) => Shape::Namespace,
-            Node::Dict(kind, held) => {
-                let keys = entries(self, held);
-                let text = |key: NodeId| match self.node(key) {
-                    Node::Text(text) => Some(text.as_bytes()),
-                    Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw.as_ref()),
-                    _ => None,
-                };
-                let keys = match keys.as_slice() {
-                    [(key, _)] if text(*key).is_some_and(|key| key.starts_with(b" ")) => Keys::Tag,
-                    keys if keys.iter().all(|(key, _)| text(*key).is_some()) => Keys::Text,
-                    _ => Keys::Other,
-                };
-                Shape::Dict(*kind, keys)
-            }
+            Node::Dict(kind, _) => Shape::Dict(*kind),
             Node::Complex(real, imaginary) => Shape::Complex(*real, *imaginary),
             Node::Range(bounds) => Shape::Range(*bounds),
             Node::Fraction(numerator, denominator) => Shape::Fraction(*numerator, *denominator),
@@ -115,9 +102,22 @@ impl Tree for ValueSink<'_> {
         values.into_iter()
     }
 
+    fn keys(&self, cursor: &Self::Cursor) -> Keys {
+        let text = |key: NodeId| match self.node(key) {
+            Node::Text(text) => Some(text.as_bytes()),
+            Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw.as_ref()),
+            _ => None,
+        };
+        match cursor.as_slice() {
+            [key, _] if text(*key).is_some_and(|key| key.starts_with(b" ")) => Keys::Tag,
+            entries if entries.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
+            _ => Keys::Other,
+        }
+    }
+
     #[inline]
-    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
-        Ok(cursor.next())
+    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
+        cursor.next()
     }
 
     fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Infallible>> {
