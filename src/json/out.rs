@@ -6,10 +6,10 @@ use std::io;
 use serde_json::ser::{CompactFormatter, Formatter as _};
 
 use crate::sink::{Clock, Day};
-use crate::tree::Leaf;
+use crate::tree::{Leaf, split_pair};
 
 /// Bytes at the start: most sessions fit.
-const START: usize = 4096;
+const START: usize = 2048;
 /// Bytes behind the end that a short text may be written over.
 const SLACK: usize = 16;
 
@@ -52,7 +52,7 @@ impl Out {
 
     #[cold]
     fn grow(&mut self, end: usize) {
-        self.bytes.resize(end.max(2 * self.bytes.len()), 0);
+        self.bytes.resize(end.max(4 * self.bytes.len()), 0);
     }
 
     /// Bytes as they are.
@@ -165,7 +165,7 @@ impl Out {
     }
 
     /// The characters of a text, without quotes.
-    pub fn escaped(&mut self, text: &str) {
+    fn escaped(&mut self, text: &str) {
         let mut rest = text;
         while let Some(at) = rest.bytes().position(|byte| !(0x20..0x7F).contains(&byte) || matches!(byte, b'"' | b'\\'))
         {
@@ -185,6 +185,41 @@ impl Out {
                 _ => self.escape(char::from(byte)),
             }
         }
+    }
+
+    /// UTF-8 with lone surrogates, which are written as their escapes: cut between what would make a pair.
+    pub fn surrogates(&mut self, raw: &[u8]) {
+        let (mut rest, mut parts) = (raw, 0);
+        while let Some(pair) = split_pair(rest) {
+            // Two escapes that stand next to each other would be read as one character.
+            self.put(if parts == 0 { br#"{" str":["# } else { b"," });
+            let (part, after) = rest.split_at(pair);
+            self.coded(part);
+            (rest, parts) = (after, parts + 1);
+        }
+        if parts > 0 {
+            self.byte(b',');
+        }
+        self.coded(rest);
+        if parts > 0 {
+            self.put(b"]}");
+        }
+    }
+
+    fn coded(&mut self, raw: &[u8]) {
+        self.byte(b'"');
+        let mut rest = raw;
+        loop {
+            let valid = std::str::from_utf8(rest).map_or_else(|error| error.valid_up_to(), str::len);
+            let (text, surrogate) = rest.split_at(valid);
+            self.escaped(std::str::from_utf8(text).unwrap_or_default());
+            let [lead, middle, last, after @ ..] = surrogate else {
+                break;
+            };
+            self.unit(u16::from(lead & 0xF) << 12 | u16::from(middle & 0x3F) << 6 | u16::from(last & 0x3F));
+            rest = after;
+        }
+        self.byte(b'"');
     }
 
     /// A character that may need an escape.
@@ -207,7 +242,7 @@ impl Out {
     }
 
     /// A unit of UTF-16 as its escape.
-    pub fn unit(&mut self, unit: u16) {
+    fn unit(&mut self, unit: u16) {
         let digit = |shift: u32| b"0123456789abcdef"[usize::from(unit >> shift & 0xF)];
         self.put_array(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
     }

@@ -113,52 +113,94 @@ type Step<T, R = ()> = Result<R, Failure<<T as Tree>::Error>>;
 impl<T: Tree> Writer<'_, T> {
     /// Goes on to the next value that is no leaf; none at the end.
     fn advance(&mut self) -> Step<T, Option<T::Value>> {
-        let tree = self.tree;
+        let (tree, most) = (self.tree, self.style.max_bytes);
+        let in_line = self.style.indent == 0;
         loop {
-            limits::check(self.out.len() as u64, self.style.max_bytes, Limit::OutputBytes)?;
+            limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(None);
             };
-            let first = frame.count == 0;
-            let part = match frame.kind {
-                Kind::Object { marked } => {
-                    let Some((key, value)) = tree.pair(&mut frame.cursor) else {
-                        self.close(first);
-                        continue;
-                    };
-                    frame.count += 1;
-                    let raw = match tree.leaf(&key) {
-                        Some(Leaf::Text(text)) => Some(text.as_bytes()),
-                        Some(Leaf::Latin1(text)) => Some(text),
-                        _ => None,
-                    };
-                    let is_plain = !marked && self.style.indent == 0 && raw.is_some_and(|raw| self.out.key(raw, first));
-                    if !is_plain {
-                        self.key(&key, first, marked)?;
+            match frame.kind {
+                Kind::Object { marked: false } if in_line => {
+                    while let Some([key, value]) = tree.pair(&mut frame.cursor)? {
+                        limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
+                        let first = frame.count == 0;
+                        frame.count += 1;
+                        let is_written = match tree.leaf(&key) {
+                            Some(Leaf::Latin1(text)) => self.out.key(text, first),
+                            Some(Leaf::Text(text)) => self.out.key(text.as_bytes(), first),
+                            _ => false,
+                        };
+                        if !is_written {
+                            if !first {
+                                self.out.byte(b',');
+                            }
+                            rare_key(tree, &mut self.out, &key)?;
+                            self.out.byte(b':');
+                        }
+                        match tree.leaf(&value) {
+                            Some(leaf) => self.out.leaf(leaf),
+                            None => return Ok(Some(value)),
+                        }
                     }
-                    value
+                    let empty = frame.count == 0;
+                    self.close(empty);
                 }
-                _ => {
-                    let Some(part) = tree.next(&mut frame.cursor) else {
-                        self.end(first)?;
-                        continue;
-                    };
-                    frame.count += 1;
-                    if matches!(frame.kind, Kind::Items) && self.style.indent == 0 {
-                        if !first {
+                Kind::Items if in_line => {
+                    while let Some(part) = tree.next(&mut frame.cursor)? {
+                        limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
+                        if frame.count > 0 {
                             self.out.byte(b',');
                         }
-                    } else {
-                        self.before(&part);
+                        frame.count += 1;
+                        match tree.leaf(&part) {
+                            Some(leaf) => self.out.leaf(leaf),
+                            None => return Ok(Some(part)),
+                        }
                     }
-                    part
+                    let empty = frame.count == 0;
+                    self.close(empty);
                 }
-            };
-            match tree.leaf(&part) {
-                Some(leaf) => self.out.leaf(leaf),
-                None => return Ok(Some(part)),
+                _ => {
+                    if let Some(part) = self.rare_part()? {
+                        return Ok(Some(part));
+                    }
+                }
             }
         }
+    }
+
+    /// The next part of a container that is shown in several lines, or takes more care.
+    fn rare_part(&mut self) -> Step<T, Option<T::Value>> {
+        let tree = self.tree;
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(None);
+        };
+        let count = frame.count;
+        if let Kind::Object { marked } = frame.kind {
+            let Some([key, value]) = tree.pair(&mut frame.cursor)? else {
+                self.close(count == 0);
+                return Ok(None);
+            };
+            frame.count += 1;
+            if count > 0 {
+                self.out.byte(b',');
+            }
+            self.newline();
+            rare_key(tree, &mut self.out, &key)?;
+            if marked {
+                self.out.pop();
+                self.out.put_array(b"__\"");
+            }
+            self.colon();
+            return Ok(Some(value));
+        }
+        let Some(part) = tree.next(&mut frame.cursor)? else {
+            self.end(count == 0)?;
+            return Ok(None);
+        };
+        self.before(&part);
+        Ok(Some(part))
     }
 
     /// What stands before a part of a container that is no object.
@@ -166,7 +208,8 @@ impl<T: Tree> Writer<'_, T> {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
-        let count = frame.count - 1;
+        let count = frame.count;
+        frame.count += 1;
         match &mut frame.kind {
             Kind::Stub { labels, .. } => {
                 if let Some(label) = labels.pop() {
@@ -215,34 +258,6 @@ impl<T: Tree> Writer<'_, T> {
         }
     }
 
-    fn key(&mut self, key: &T::Value, first: bool, marked: bool) -> Step<T> {
-        if !first {
-            self.out.byte(b',');
-        }
-        self.newline();
-        match self.tree.leaf(key) {
-            Some(Leaf::Text(text)) => self.out.text(text),
-            Some(Leaf::Latin1(text)) => self.out.latin1(text),
-            _ => self.rare_key(key)?,
-        }
-        if marked {
-            self.out.pop();
-            self.out.put(b"__\"");
-        }
-        self.colon();
-        Ok(())
-    }
-
-    #[cold]
-    fn rare_key(&mut self, key: &T::Value) -> Step<T> {
-        match self.tree.shape(key)? {
-            Shape::Text(text) => self.out.text(&text),
-            Shape::Surrogates(raw) if split_pair(&raw).is_none() => self.surrogates(&raw),
-            _ => return Err(ErrorKind::Misplaced("a key that has no form in JSON").into()),
-        }
-        Ok(())
-    }
-
     fn colon(&mut self) {
         self.out.byte(b':');
         if self.style.indent > 0 {
@@ -266,42 +281,6 @@ impl<T: Tree> Writer<'_, T> {
         }
     }
 
-    /// UTF-8 with lone surrogates, which are written as their escapes: cut between what would make a pair.
-    fn surrogates(&mut self, raw: &[u8]) {
-        self.sure = false;
-        let (mut rest, mut parts) = (raw, 0);
-        while let Some(pair) = split_pair(rest) {
-            // Two escapes that stand next to each other would be read as one character.
-            self.out.put(if parts == 0 { br#"{" str":["# } else { b"," });
-            let (part, after) = rest.split_at(pair);
-            self.coded(part);
-            (rest, parts) = (after, parts + 1);
-        }
-        if parts > 0 {
-            self.out.byte(b',');
-        }
-        self.coded(rest);
-        if parts > 0 {
-            self.out.put(b"]}");
-        }
-    }
-
-    fn coded(&mut self, raw: &[u8]) {
-        self.out.byte(b'"');
-        let mut rest = raw;
-        loop {
-            let valid = std::str::from_utf8(rest).map_or_else(|error| error.valid_up_to(), str::len);
-            let (text, surrogate) = rest.split_at(valid);
-            self.out.escaped(std::str::from_utf8(text).unwrap_or_default());
-            let [lead, middle, last, after @ ..] = surrogate else {
-                break;
-            };
-            self.out.unit(u16::from(lead & 0xF) << 12 | u16::from(middle & 0x3F) << 6 | u16::from(last & 0x3F));
-            rest = after;
-        }
-        self.out.byte(b'"');
-    }
-
     /// An object of one key, and text in it.
     fn tagged(&mut self, tag: &[u8], text: &str) {
         self.out.put(tag);
@@ -320,7 +299,7 @@ impl<T: Tree> Writer<'_, T> {
                 tree.decimal(value, |text| {
                     *sure &= is_sure_decimal(text);
                     out.put_array(br#"{" decimal":"#);
-                    out.text(text);
+                    out.latin1(text);
                     out.byte(b'}');
                 })?;
             }
@@ -369,7 +348,7 @@ impl<T: Tree> Writer<'_, T> {
     fn rare(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
         let tree = self.tree;
         match shape {
-            Shape::Surrogates(raw) => self.surrogates(&raw),
+            Shape::Surrogates(raw) => self.out.surrogates(&raw),
             Shape::BigInt(digits) => self.tagged(br#"{" int":"#, &digits),
             Shape::Uuid(int, Some(safe)) => self.out.print(format_args!(r#"{{" uuid":["{int:032x}",{safe}]}}"#)),
             Shape::ZoneInfo(key) => self.tagged(br#"{" zone":"#, &key),
@@ -459,7 +438,7 @@ impl<T: Tree> Writer<'_, T> {
                 self.out.byte(b'[');
                 frame(parts, Kind::Items, 0, b"]")
             }
-            Shape::Dict(DictKind::Plain) => match tree.keys(&parts) {
+            Shape::Dict(DictKind::Plain) => match tree.keys(&parts)? {
                 Keys::Text => {
                     self.out.byte(b'{');
                     frame(parts, Kind::Object { marked: false }, 0, b"}")
@@ -515,7 +494,7 @@ impl<T: Tree> Writer<'_, T> {
                     return Err(ErrorKind::Misplaced("a stub can't be written").into());
                 }
                 let labels = [state.as_ref().map(|_| "state"), args.as_ref().map(|_| "args")];
-                let some = tree.next(&mut tree.parts(value)?).is_some();
+                let some = tree.next(&mut tree.parts(value)?)?.is_some();
                 let items = some.then(|| Box::new(parts));
                 let kind = Kind::Stub { labels: labels.into_iter().flatten().collect(), items };
                 let cursor = tree.walk(args.into_iter().chain(state).collect());
@@ -576,18 +555,27 @@ impl<T: Tree> Writer<'_, T> {
     }
 }
 
+/// Writes a key of any form.
+#[cold]
+fn rare_key<T: Tree>(tree: &T, out: &mut Out, key: &T::Value) -> Step<T> {
+    match tree.shape(key)? {
+        Shape::Leaf(leaf @ (Leaf::Text(_) | Leaf::Latin1(_))) => out.leaf(leaf),
+        Shape::Text(text) => out.text(&text),
+        Shape::Surrogates(raw) if split_pair(&raw).is_none() => out.surrogates(&raw),
+        _ => return Err(ErrorKind::Misplaced("a key that has no form in JSON").into()),
+    }
+    Ok(())
+}
+
 fn new_frame<C>(cursor: C, count: usize, close: &'static [u8], identity: Option<usize>) -> Frame<C> {
     Frame { cursor, count, kind: Kind::Items, close, identity }
 }
 
 /// Digits alone, with one point at most.
-fn is_sure_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let mut points = 0;
-    let plain = unsigned.bytes().all(|byte| {
-        points += usize::from(byte == b'.');
-        byte.is_ascii_digit() || byte == b'.'
-    });
+fn is_sure_decimal(text: &[u8]) -> bool {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let points = unsigned.iter().filter(|byte| **byte == b'.').count();
+    let plain = unsigned.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     plain && points < 2 && points < unsigned.len() && unsigned.len() <= SURE_DIGITS
 }
 

@@ -102,27 +102,27 @@ impl Tree for ValueSink<'_> {
         values.into_iter()
     }
 
-    fn keys(&self, cursor: &Self::Cursor) -> Keys {
+    fn keys(&self, cursor: &Self::Cursor) -> Result<Keys, Failure<Infallible>> {
         let text = |key: NodeId| match self.node(key) {
             Node::Text(text) => Some(text.as_bytes()),
             Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw.as_ref()),
             _ => None,
         };
-        match cursor.as_slice() {
+        Ok(match cursor.as_slice() {
             [key, _] if text(*key).is_some_and(|key| key.starts_with(b" ")) => Keys::Tag,
             entries if entries.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
             _ => Keys::Other,
-        }
+        })
     }
 
     #[inline]
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
-        cursor.next()
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
+        Ok(cursor.next())
     }
 
-    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Infallible>> {
+    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<Infallible>> {
         match self.node(*id) {
-            Node::Decimal(text) => Ok(take(text)),
+            Node::Decimal(text) => Ok(take(text.as_bytes())),
             _ => Err(ErrorKind::Internal("no Decimal".into()).into()),
         }
     }
