@@ -133,37 +133,35 @@ impl<'a> Tokens<'a> {
             let stops = stops(word);
             if stops != 0 {
                 let clean = stops.trailing_zeros() / 8;
+                size += clean as usize;
                 // The bytes before the first stop.
                 high |= word & !(u64::MAX << (8 * clean));
-                size += clean as usize;
-                break;
+                return self.stopped(rest, size, high);
             }
             high |= word;
             size += 8;
         }
-        // Where the words end, or at a stop.
-        for byte in rest.get(size..).unwrap_or_default() {
-            match byte {
-                b'"' => {
-                    let raw = rest.get(..size).unwrap_or_default();
-                    self.position += size + 2;
-                    if high & (EACH * 0x80) != 0 && std::str::from_utf8(raw).is_err() {
-                        return Err(ErrorKind::Json("a string is not UTF-8").into());
-                    }
-                    return Ok(Quoted::Plain(raw));
-                }
-                b'\\' => break,
-                ..0x20 => return Err(ErrorKind::Json("a control character in a string").into()),
-                _ => {
-                    high |= u64::from(*byte);
-                    size += 1;
-                }
-            }
+        while let Some(byte @ (b' '..=b'!' | b'#'..=b'[' | b']'..)) = rest.get(size) {
+            high |= u64::from(*byte);
+            size += 1;
         }
-        self.escaped(size + 1)
+        self.stopped(rest, size, high)
+    }
+
+    /// A string of which so many bytes can be read as they stand, and the next one can't.
+    #[inline(always)]
+    fn stopped(&mut self, rest: &'a [u8], size: usize, high: u64) -> Result<Quoted<'a>, Error> {
+        match rest.split_at_checked(size) {
+            Some((raw, [b'"', ..])) if high & (EACH * 0x80) == 0 || std::str::from_utf8(raw).is_ok() => {
+                self.position += size + 2;
+                Ok(Quoted::Plain(raw))
+            }
+            _ => self.escaped(size + 1),
+        }
     }
 
     /// The string that starts here, of which so many bytes have no escape.
+    #[cold]
     fn escaped(&mut self, clean: usize) -> Result<Quoted<'a>, Error> {
         let rest = self.rest();
         let mut end = clean;

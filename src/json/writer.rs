@@ -57,7 +57,15 @@ pub fn write<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<String,
 /// Writes the value `root`.
 pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Written, Unwritten<T::Value, T::Error>> {
     let out = Out::new(!style.show);
-    let mut writer = Writer { tree, style, out, sure: true, frames: Vec::new(), open: HashMap::new() };
+    let mut writer = Writer {
+        tree,
+        style,
+        out,
+        sure: true,
+        careful: style.show || style.indent > 0,
+        frames: Vec::new(),
+        open: HashMap::new(),
+    };
     let mut value = root.clone();
     loop {
         if let Err(failure) = writer.value(&value) {
@@ -72,24 +80,26 @@ pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Writte
 }
 
 /// A container that is being written.
-struct Frame<C> {
+struct Frame<V, C> {
     cursor: C,
     /// How many parts are written; of an object, how many keys.
     count: usize,
-    kind: Kind<C>,
+    kind: Kind<V, C>,
     close: &'static [u8],
     /// Its identity, if it is a container of the tree.
     identity: Option<usize>,
 }
 
 /// What the parts of a container are.
-enum Kind<C> {
+enum Kind<V, C> {
     Items,
     /// Members, or keys and values by turns: one of so many parts is hashed.
     Hashed(usize),
     /// Keys and values. The only key may look like a tag: two underscores mark it.
     Object {
         marked: bool,
+        /// As long as the keys were not looked at: the dict, and where it starts in the text.
+        unchecked: Option<(V, usize)>,
     },
     /// A stub: keys that are not in the tree, and items in a list of their own after all parts.
     Stub {
@@ -103,7 +113,9 @@ struct Writer<'t, T: Tree> {
     style: Style,
     out: Out,
     sure: bool,
-    frames: Vec<Frame<T::Cursor>>,
+    frames: Vec<Frame<T::Value, T::Cursor>>,
+    /// Whether the keys of dicts are looked at before they are written.
+    careful: bool,
     /// The containers on the way from the root, with their levels; only kept for showing.
     open: HashMap<usize, usize>,
 }
@@ -121,30 +133,10 @@ impl<T: Tree> Writer<'_, T> {
                 return Ok(None);
             };
             match frame.kind {
-                Kind::Object { marked: false } if in_line => {
-                    while let Some([key, value]) = tree.pair(&mut frame.cursor)? {
-                        limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
-                        let first = frame.count == 0;
-                        frame.count += 1;
-                        let is_written = match tree.leaf(&key) {
-                            Some(Leaf::Latin1(text)) => self.out.key(text, first),
-                            Some(Leaf::Text(text)) => self.out.key(text.as_bytes(), first),
-                            _ => false,
-                        };
-                        if !is_written {
-                            if !first {
-                                self.out.byte(b',');
-                            }
-                            rare_key(tree, &mut self.out, &key)?;
-                            self.out.byte(b':');
-                        }
-                        match tree.leaf(&value) {
-                            Some(leaf) => self.out.leaf(leaf),
-                            None => return Ok(Some(value)),
-                        }
+                Kind::Object { marked: false, .. } if in_line => {
+                    if let Some(value) = self.entries()? {
+                        return Ok(Some(value));
                     }
-                    let empty = frame.count == 0;
-                    self.close(empty);
                 }
                 Kind::Items if in_line => {
                     while let Some(part) = tree.next(&mut frame.cursor)? {
@@ -170,6 +162,73 @@ impl<T: Tree> Writer<'_, T> {
         }
     }
 
+    /// Entries of the innermost object, up to a value that is no leaf; none at its end.
+    #[inline(always)]
+    fn entries(&mut self) -> Step<T, Option<T::Value>> {
+        let (tree, most) = (self.tree, self.style.max_bytes);
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(None);
+        };
+        while let Some([key, value]) = tree.pair(&mut frame.cursor)? {
+            limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
+            let first = frame.count == 0;
+            let text = match tree.leaf(&key) {
+                Some(Leaf::Latin1(text)) => Some(text),
+                Some(Leaf::Text(text)) => Some(text.as_bytes()),
+                _ => None,
+            };
+            if text.is_none_or(|text| first && text.first() == Some(&b' '))
+                && let Kind::Object { unchecked, .. } = &mut frame.kind
+                && let Some((dict, start)) = unchecked.take()
+            {
+                self.careful |= !first;
+                self.frames.pop();
+                self.out.truncate(start);
+                let parts = tree.parts(&dict)?;
+                let keys = tree.keys(&parts)?;
+                self.dict(&dict, parts, Some(keys))?;
+                return Ok(None);
+            }
+            frame.count += 1;
+            if !text.is_some_and(|text| self.out.key(text, first)) {
+                if !first {
+                    self.out.byte(b',');
+                }
+                rare_key(tree, &mut self.out, &key)?;
+                self.out.byte(b':');
+            }
+            match tree.leaf(&value) {
+                Some(leaf) => self.out.leaf(leaf),
+                None => return Ok(Some(value)),
+            }
+        }
+        let empty = frame.count == 0;
+        self.close(empty);
+        Ok(None)
+    }
+
+    /// Opens a dict. If its keys were not looked at, they are hoped to be texts.
+    fn dict(&mut self, dict: &T::Value, parts: T::Cursor, keys: Option<Keys>) -> Step<T> {
+        let (start, identity) = (self.out.len(), Some(self.tree.identity(dict)));
+        let (kind, close): (_, &'static [u8]) = match keys.unwrap_or(Keys::Text) {
+            Keys::Text => {
+                let unchecked = keys.is_none().then(|| (dict.clone(), start));
+                self.out.byte(b'{');
+                (Kind::Object { marked: false, unchecked }, b"}")
+            }
+            Keys::Tag => {
+                self.sure = false;
+                self.out.put_array(br#"{" di":{"#);
+                (Kind::Object { marked: true, unchecked: None }, b"}}")
+            }
+            Keys::Other => {
+                self.out.put_array(br#"{" dict":["#);
+                (Kind::Hashed(2), b"]}")
+            }
+        };
+        self.push(Frame { cursor: parts, count: 0, kind, close, identity })
+    }
+
     /// The next part of a container that is shown in several lines, or takes more care.
     fn rare_part(&mut self) -> Step<T, Option<T::Value>> {
         let tree = self.tree;
@@ -177,7 +236,7 @@ impl<T: Tree> Writer<'_, T> {
             return Ok(None);
         };
         let count = frame.count;
-        if let Kind::Object { marked } = frame.kind {
+        if let Kind::Object { marked, .. } = frame.kind {
             let Some([key, value]) = tree.pair(&mut frame.cursor)? else {
                 self.close(count == 0);
                 return Ok(None);
@@ -189,7 +248,7 @@ impl<T: Tree> Writer<'_, T> {
             self.newline();
             rare_key(tree, &mut self.out, &key)?;
             if marked {
-                self.out.pop();
+                self.out.truncate(self.out.len() - 1);
                 self.out.put_array(b"__\"");
             }
             self.colon();
@@ -438,21 +497,10 @@ impl<T: Tree> Writer<'_, T> {
                 self.out.byte(b'[');
                 frame(parts, Kind::Items, 0, b"]")
             }
-            Shape::Dict(DictKind::Plain) => match tree.keys(&parts)? {
-                Keys::Text => {
-                    self.out.byte(b'{');
-                    frame(parts, Kind::Object { marked: false }, 0, b"}")
-                }
-                Keys::Tag => {
-                    self.sure = false;
-                    self.out.put_array(br#"{" di":{"#);
-                    frame(parts, Kind::Object { marked: true }, 0, b"}}")
-                }
-                Keys::Other => {
-                    self.out.put_array(br#"{" dict":["#);
-                    frame(parts, Kind::Hashed(2), 0, b"]}")
-                }
-            },
+            Shape::Dict(DictKind::Plain) => {
+                let keys = self.careful.then(|| tree.keys(&parts)).transpose()?;
+                return self.dict(value, parts, keys);
+            }
             Shape::Dict(kind) => {
                 match kind {
                     DictKind::Ordered => self.out.put_array(br#"{" ordereddict":["#),
@@ -516,7 +564,7 @@ impl<T: Tree> Writer<'_, T> {
         self.push(new_frame(self.tree.walk(values), count, b"]}", None))
     }
 
-    fn push(&mut self, frame: Frame<T::Cursor>) -> Step<T> {
+    fn push(&mut self, frame: Frame<T::Value, T::Cursor>) -> Step<T> {
         let depth = self.frames.len() as u64 + 1;
         if frame.identity.is_some() && depth > self.style.max_depth {
             let cycle = self.frames.iter().any(|open| open.identity == frame.identity);
@@ -567,7 +615,7 @@ fn rare_key<T: Tree>(tree: &T, out: &mut Out, key: &T::Value) -> Step<T> {
     Ok(())
 }
 
-fn new_frame<C>(cursor: C, count: usize, close: &'static [u8], identity: Option<usize>) -> Frame<C> {
+fn new_frame<V, C>(cursor: C, count: usize, close: &'static [u8], identity: Option<usize>) -> Frame<V, C> {
     Frame { cursor, count, kind: Kind::Items, close, identity }
 }
 
