@@ -393,9 +393,17 @@ impl<T: Tree> Writer<'_, T> {
                 self.sure &= digits.len() <= SURE_DIGITS;
                 self.out.put(digits.as_bytes());
             }
-            shape @ (Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Dict(DictKind::Plain)) => {
-                self.container(value, shape)?
+            Shape::Dict(DictKind::Plain) => {
+                if !self.is_open(value) {
+                    let parts = tree.parts(value)?;
+                    let keys = self.careful.then(|| tree.keys(&parts)).transpose()?;
+                    self.dict(value, parts, keys)?;
+                }
             }
+            Shape::List => self.container(value, b"[", Kind::Items, b"]")?,
+            Shape::Tuple => self.container(value, br#"{" t":["#, Kind::Items, b"]}")?,
+            Shape::Set => self.container(value, br#"{" set":["#, Kind::Hashed(1), b"]}")?,
+            Shape::FrozenSet => self.container(value, br#"{" frozenset":["#, Kind::Hashed(1), b"]}")?,
             shape => {
                 self.sure = false;
                 self.rare(value, shape)?;
@@ -465,7 +473,7 @@ impl<T: Tree> Writer<'_, T> {
                     return Err(ErrorKind::ForbiddenGlobal { name: class.into(), hint }.into());
                 }
             },
-            shape => self.container(value, shape)?,
+            shape => self.rare_container(value, shape)?,
         }
         Ok(())
     }
@@ -478,29 +486,46 @@ impl<T: Tree> Writer<'_, T> {
         self.value(plain)
     }
 
-    fn container(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
-        let tree = self.tree;
-        let identity = tree.identity(value);
-        if self.style.show {
-            if let Some(level) = self.open.get(&identity) {
-                let up = self.open.len() - level;
-                self.out.print(format_args!(r#"{{" cycle":{up}}}"#));
-                return Ok(());
-            }
-            self.open.insert(identity, self.open.len());
+    /// Whether a container is to be shown that is inside of itself: writes what stands for it. If not, it is open
+    /// from now on.
+    #[inline]
+    fn is_open(&mut self, value: &T::Value) -> bool {
+        self.style.show && self.shows_cycle(self.tree.identity(value))
+    }
+
+    fn shows_cycle(&mut self, identity: usize) -> bool {
+        if let Some(level) = self.open.get(&identity) {
+            let up = self.open.len() - level;
+            self.out.print(format_args!(r#"{{" cycle":{up}}}"#));
+            return true;
         }
-        let parts = tree.parts(value)?;
-        let identity = Some(identity);
+        self.open.insert(identity, self.open.len());
+        false
+    }
+
+    fn container(
+        &mut self,
+        value: &T::Value,
+        start: &[u8],
+        kind: Kind<T::Value, T::Cursor>,
+        close: &'static [u8],
+    ) -> Step<T> {
+        if self.is_open(value) {
+            return Ok(());
+        }
+        let (cursor, identity) = (self.tree.parts(value)?, Some(self.tree.identity(value)));
+        self.out.put(start);
+        self.push(Frame { cursor, count: 0, kind, close, identity })
+    }
+
+    fn rare_container(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
+        let tree = self.tree;
+        if self.is_open(value) {
+            return Ok(());
+        }
+        let (parts, identity) = (tree.parts(value)?, Some(tree.identity(value)));
         let frame = |cursor, kind, count, close: &'static [u8]| Frame { cursor, count, kind, close, identity };
         let frame = match shape {
-            Shape::List => {
-                self.out.byte(b'[');
-                frame(parts, Kind::Items, 0, b"]")
-            }
-            Shape::Dict(DictKind::Plain) => {
-                let keys = self.careful.then(|| tree.keys(&parts)).transpose()?;
-                return self.dict(value, parts, keys);
-            }
             Shape::Dict(kind) => {
                 match kind {
                     DictKind::Ordered => self.out.put_array(br#"{" ordereddict":["#),
@@ -513,18 +538,6 @@ impl<T: Tree> Writer<'_, T> {
                 }
                 let counted = usize::from(matches!(kind, DictKind::Default(_)));
                 frame(parts, Kind::Hashed(2), counted, b"]}")
-            }
-            Shape::Tuple => {
-                self.out.put_array(br#"{" t":["#);
-                frame(parts, Kind::Items, 0, b"]}")
-            }
-            Shape::Set => {
-                self.out.put_array(br#"{" set":["#);
-                frame(parts, Kind::Hashed(1), 0, b"]}")
-            }
-            Shape::FrozenSet => {
-                self.out.put_array(br#"{" frozenset":["#);
-                frame(parts, Kind::Hashed(1), 0, b"]}")
             }
             Shape::Deque(bound) => {
                 match bound {

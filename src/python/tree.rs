@@ -87,19 +87,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn found<'v>(&'v self, value: &'v Object<'py>) -> PyResult<Shape<'v, Object<'py>>> {
-        if value.is_exact_instance_of::<PyDict>() {
-            return Ok(Shape::Dict(DictKind::Plain));
-        }
-        if value.is_exact_instance_of::<PyList>() {
-            return Ok(Shape::List);
-        }
-        if value.is_exact_instance_of::<PyTuple>() {
-            return Ok(Shape::Tuple);
-        }
         let types = self.types();
-        if self.is(value, &types.decimal) {
-            return Ok(Shape::Decimal);
-        }
         if let Some(shape) = self.moment(value)? {
             return Ok(shape);
         }
@@ -241,15 +229,6 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn listed(&self, value: &Object<'py>) -> PyResult<Cursor<'py>> {
-        if let Some(list) = exactly::<PyList>(value) {
-            return Ok(Cursor::List(list.clone(), 0));
-        }
-        if let Some(tuple) = exactly::<PyTuple>(value) {
-            return Ok(Cursor::Tuple(tuple.clone(), 0));
-        }
-        if let Some(dict) = exactly::<PyDict>(value) {
-            return Ok(Cursor::Dict(Entries::of(dict), None));
-        }
         let types = self.types();
         let items = if self.is(value, &types.ordered_dict) {
             // Its order is its own.
@@ -262,7 +241,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
             let held = value.getattr("__dict__")?.cast_into::<PyDict>()?;
             held.iter().flat_map(|(key, value)| [key, value]).collect()
         } else if self.is(value, &types.array) {
-            return self.listed(&value.call_method0("tolist")?);
+            return Ok(Cursor::List(value.call_method0("tolist")?.cast_into()?, 0));
         } else if self.is(value, &types.struct_time) {
             let (_, (fields, extra)): (Object<'py>, (Vec<Object<'py>>, Bound<'py, PyDict>)) =
                 value.call_method0("__reduce__")?.extract()?;
@@ -308,11 +287,31 @@ impl<'py> Tree for PyTree<'py, '_> {
         None
     }
 
+    #[inline]
     fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
-        self.found(value).map_err(failed)
+        Ok(if value.is_exact_instance_of::<PyDict>() {
+            Shape::Dict(DictKind::Plain)
+        } else if self.is(value, &self.types().decimal) {
+            Shape::Decimal
+        } else if value.is_exact_instance_of::<PyList>() {
+            Shape::List
+        } else if value.is_exact_instance_of::<PyTuple>() {
+            Shape::Tuple
+        } else {
+            return self.found(value).map_err(failed);
+        })
     }
+    #[inline]
     fn parts(&self, value: &Object<'py>) -> Result<Cursor<'py>, Failure<PyErr>> {
-        self.listed(value).map_err(failed)
+        Ok(if let Some(dict) = exactly::<PyDict>(value) {
+            Cursor::Dict(Entries::of(dict), None)
+        } else if let Some(list) = exactly::<PyList>(value) {
+            Cursor::List(list.clone(), 0)
+        } else if let Some(tuple) = exactly::<PyTuple>(value) {
+            Cursor::Tuple(tuple.clone(), 0)
+        } else {
+            return self.listed(value).map_err(failed);
+        })
     }
     fn walk(&self, values: Vec<Object<'py>>) -> Cursor<'py> {
         Cursor::Items(Box::new(values.into_iter()))
