@@ -103,7 +103,7 @@ class SessionSerializer:
         if self.format == "pickle":
             return dumps(session, self.protocol, policy=self.policy, limits=self.limits)
         written = _core.write_json(session, self.policy, self.limits)
-        if type(written) is bytes:
+        if isinstance(written, bytes):
             return written
         raise UnreadableValue.of(written)
 
