@@ -28,6 +28,7 @@ use instance::Pending;
 use memo::{Entry, Index, NOWHERE};
 use probes::Probes;
 
+pub use json::surely_read;
 pub use memo::{Earlier, Growth, Kept};
 
 /// What a Python 2 str becomes.

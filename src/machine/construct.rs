@@ -883,7 +883,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The digits of a Decimal in Decimal's own grammar.
-    fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
+    pub(super) fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
         let invalid = ErrorKind::Invalid("Decimal");
         if let Some(digits) = plain_digits(text.as_bytes()) {
             return Ok(digits);

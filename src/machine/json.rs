@@ -9,12 +9,13 @@ use num_bigint::BigInt;
 
 use crate::error::{ErrorKind, Failure, reserve};
 use crate::globals::{self, Known};
-use crate::json::{Number, Quoted, Tokens};
-use crate::limits::{self, Limit};
+use crate::json::{Number, Quoted, SURE_DIGITS, SURE_HASHED, Tokens};
+use crate::limits::{self, Limit, Limits};
 use crate::sink::{Factory, How, KnownValue, Sink, View};
 
 use super::construct::Args;
 use super::fields::{http_date, iso_date, iso_datetime, iso_offset, iso_time};
+use super::keys::SMALL;
 use super::{Machine, Slot, Step, cost};
 
 /// A list or an object that is not closed yet.
@@ -32,21 +33,65 @@ enum Kind<'a> {
 /// An object that is not closed yet.
 #[derive(Default)]
 struct Object<'a> {
-    /// The only key so far, if it looks like a tag. It is not on the stack.
-    tag: Option<Quoted<'a>>,
+    /// The first key, if it looks like a tag.
+    first: Option<Quoted<'a>>,
+    /// It is the only key so far, and not on the stack.
+    tagged: bool,
+    /// All keys so far are that one.
+    repeated: bool,
     /// The tag's list is on the stack as items, and not as a list.
     open: bool,
     /// The tag's value is a dict whose key was escaped.
     escaped: bool,
-    /// All keys so far are this one, which looks like a tag.
-    repeated: Option<Quoted<'a>>,
-    keys: usize,
+}
+
+/// A tag with a text that says all of it: the kinds that sessions have many of.
+#[derive(Clone, Copy)]
+enum TextTag {
+    DateTime,
+    Date,
+    Time,
+    Decimal,
+    Uuid,
+}
+
+impl TextTag {
+    #[inline]
+    fn of(tag: &[u8]) -> Option<Self> {
+        Some(match tag {
+            b" decimal" => Self::Decimal,
+            b" datetime" => Self::DateTime,
+            b" date" => Self::Date,
+            b" time" => Self::Time,
+            b" u" => Self::Uuid,
+            _ => return None,
+        })
+    }
 }
 
 impl Object<'_> {
-    fn is_tag(&self, tag: &str) -> bool {
-        matches!(&self.tag, Some(Quoted::Text(text)) if text == tag)
+    fn is_tag(&self, tag: &[u8]) -> bool {
+        self.tagged && self.first.as_ref().is_some_and(|first| first.as_bytes() == tag)
     }
+}
+
+/// Whether reading a text of so many bytes into `S` can't exceed a limit, given that the writer is sure of
+/// its values ([`crate::json::Written`]) and kept the bound on depth. Only ever true where it is proven:
+///
+/// - Each leaf has at least one byte of its own, which pays for it and for its place in what holds it, the
+///   largest being that in a set. A list or a dict has two, which pay for its table too; a tuple, a set or a
+///   known value has eight.
+/// - A Decimal takes 8 steps and one for each digit, a timedelta 3, an integer of n digits n²/256 if it is
+///   large: less than what each byte adds to the work that is allowed.
+/// - Hash tables this small are not simulated, and no other limit is asked about what is sure.
+pub fn surely_read<'a, S: Sink<'a>>(size: usize, limits: &Limits) -> bool {
+    const { assert!(SURE_HASHED <= SMALL && SURE_DIGITS as u64 <= 256 * Limits::WORK_PER_BYTE) };
+    const { assert!(cost::SET_ENTRY + cost::OBJECT / 4 < 8 * PLACE && cost::SET_ENTRY + cost::SET < 8 * PLACE) };
+    const PLACE: usize = (cost::DICT + cost::DICT_TABLE + cost::SET_ENTRY) / 2;
+    let beyond = ((S::LEAF + PLACE) as u64).saturating_sub(Limits::MEMORY_PER_BYTE);
+    let digits = limits.int_digits.min(limits.decimal_digits);
+    let size = size as u64;
+    size <= limits.bytes && size.saturating_mul(beyond) <= limits.memory && SURE_DIGITS as u64 <= digits
 }
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
@@ -86,11 +131,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                     (Some(b','), Kind::Object(object)) => {
                         tokens.pass();
-                        if let Some(key) = object.tag.take() {
+                        if std::mem::take(&mut object.tagged)
+                            && let Some(key) = object.first.clone()
+                        {
                             // It is no tag, but the first of several keys.
                             self.json_untag(key, object.open, level.start)?;
                         }
-                        self.json_key(tokens, object)?;
+                        let key = self.json_key(tokens)?;
+                        if object.repeated {
+                            object.repeated = object.first.as_ref() == Some(&key);
+                        }
+                        self.json_push_key(key)?;
                         break;
                     }
                     (Some(b']'), Kind::Array) => {
@@ -98,7 +149,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         let start = level.start;
                         levels.pop();
                         match levels.last_mut().map(|outer| &mut outer.kind) {
-                            Some(Kind::Object(object)) if object.tag.is_some() => object.open = true,
+                            Some(Kind::Object(object)) if object.tagged => object.open = true,
                             _ => self.list(start)?,
                         }
                     }
@@ -109,7 +160,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         levels.pop();
                         // The content of `" di"` is a dict, if that tag's object is closed right behind it.
                         match levels.last_mut().map(|outer| &mut outer.kind) {
-                            Some(Kind::Object(outer)) if outer.is_tag(" di") && tokens.peek() == Some(b'}') => {
+                            Some(Kind::Object(outer)) if outer.is_tag(b" di") && tokens.peek() == Some(b'}') => {
                                 outer.escaped = true;
                                 self.json_escaped(object, start)?;
                             }
@@ -130,7 +181,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         reserve(&mut self.stack)?;
         match byte {
             Some(b'"') => {
-                let slot = self.json_text(tokens.quoted()?)?;
+                let slot = match tokens.plain() {
+                    Some(raw) => {
+                        if S::LEAF > 0 {
+                            self.budget.memory(S::LEAF)?;
+                        }
+                        Slot::Value(self.sink.utf8(raw)?, 0)
+                    }
+                    None => self.json_text(tokens.quoted()?)?,
+                };
                 self.stack.push(slot);
             }
             Some(b'[') => {
@@ -140,17 +199,23 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Some(b'{') => {
                 tokens.pass();
-                let mut object = Object::default();
-                let empty = tokens.peek() == Some(b'}');
-                if !empty {
-                    self.json_key(tokens, &mut object)?;
+                if tokens.peek() == Some(b'}') {
+                    self.json_open(levels, Kind::Object(Object::default()))?;
+                    return Ok(true);
                 }
+                let key = self.json_key(tokens)?;
+                if !key.as_bytes().starts_with(b" ") {
+                    self.json_open(levels, Kind::Object(Object::default()))?;
+                    self.json_push_key(key)?;
+                    return Ok(false);
+                }
+                self.json_bound(levels)?;
+                if tokens.peek() == Some(b'"') {
+                    return self.json_tagged_text(tokens, levels, key);
+                }
+                let object = Object { first: Some(key), tagged: true, repeated: true, ..Object::default() };
                 self.json_open(levels, Kind::Object(object))?;
-                // The key is on the stack already.
-                if let Some(Level { start, kind: Kind::Object(object) }) = levels.last_mut() {
-                    *start -= usize::from(object.keys == 1 && object.tag.is_none());
-                }
-                return Ok(empty);
+                return Ok(false);
             }
             Some(b'n') if tokens.word("null") => {
                 let value = self.sink.none()?;
@@ -166,6 +231,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Some(b'-' | b'0'..=b'9' | b'N' | b'I') => {
                 let value = match tokens.number()? {
+                    Number::Small(value) => self.sink.int(value),
                     Number::Int(digits) => self.int_text(digits),
                     Number::Float(value) => self.sink.float(value),
                 };
@@ -179,10 +245,53 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(true)
     }
 
+    /// A key that looks like a tag, and a text behind it. If there is nothing else in the object, the tag is
+    /// carried out without putting anything on the stack. True, since the value is complete in any case.
+    fn json_tagged_text(
+        &mut self,
+        tokens: &mut Tokens<'a>,
+        levels: &mut Vec<Level<'a>>,
+        tag: Quoted<'a>,
+    ) -> Step<'a, S, bool> {
+        self.offset = tokens.position();
+        let text = match tokens.plain() {
+            Some(raw) => Quoted::Plain(raw),
+            None => tokens.quoted()?,
+        };
+        let kind = if tokens.peek() == Some(b'}') { TextTag::of(tag.as_bytes()) } else { None };
+        if let Some(kind) = kind
+            && let Some(text) = text.to_text()
+        {
+            self.offset = tokens.position();
+            tokens.pass();
+            if S::LEAF > 0 {
+                self.budget.memory(S::LEAF)?;
+            }
+            let made = self.json_text_tag(kind, text);
+            let made = self.without_opcode(made);
+            let slot = match made {
+                Ok(slot) => slot,
+                Err(failure) => self.stand_in(failure, Vec::new())?,
+            };
+            self.stack.push(slot);
+            return Ok(true);
+        }
+        let object = Object { first: Some(tag), tagged: true, repeated: true, ..Object::default() };
+        self.json_open(levels, Kind::Object(object))?;
+        let slot = self.json_text(text)?;
+        self.stack.push(slot);
+        Ok(true)
+    }
+
     /// Bounds what is open before it is known how deep it is: a tag takes two levels for one of its value.
-    fn json_open(&mut self, levels: &mut Vec<Level<'a>>, kind: Kind<'a>) -> Step<'a, S> {
+    #[inline]
+    fn json_bound(&self, levels: &[Level<'a>]) -> Step<'a, S> {
         let bound = self.budget.limits().depth.saturating_mul(2).saturating_add(8);
-        limits::check(levels.len() as u64, bound, Limit::Depth)?;
+        Ok(limits::check(levels.len() as u64, bound, Limit::Depth)?)
+    }
+
+    fn json_open(&mut self, levels: &mut Vec<Level<'a>>, kind: Kind<'a>) -> Step<'a, S> {
+        self.json_bound(levels)?;
         reserve(levels)?;
         levels.push(Level { start: self.stack.len(), kind });
         Ok(())
@@ -193,14 +302,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.budget.memory(S::LEAF)?;
         }
         let value = match text {
-            Quoted::Text(text) => self.sink.text(text)?,
+            Quoted::Plain(raw) => self.sink.utf8(raw)?,
+            Quoted::Text(text) => self.sink.text(Cow::Owned(text))?,
             Quoted::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
         };
         Ok(Slot::Value(value, 0))
     }
 
     /// Reads a key and its colon.
-    fn json_key(&mut self, tokens: &mut Tokens<'a>, object: &mut Object<'a>) -> Step<'a, S> {
+    #[inline(always)]
+    fn json_key(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S, Quoted<'a>> {
         let byte = tokens.peek();
         self.offset = tokens.position();
         match byte {
@@ -208,23 +319,30 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(_) => return Err(ErrorKind::Json("a key is due").into()),
             None => return Err(ErrorKind::EndOfJson.into()),
         }
-        let key = tokens.quoted()?;
+        let key = match tokens.plain() {
+            Some(raw) => Quoted::Plain(raw),
+            None => tokens.quoted()?,
+        };
         match tokens.peek() {
             Some(b':') => tokens.pass(),
             Some(_) => return Err(ErrorKind::Json("a colon is due").into()),
             None => return Err(ErrorKind::EndOfJson.into()),
         }
-        object.keys += 1;
-        if object.keys == 1 && key.as_bytes().starts_with(b" ") {
-            object.repeated = Some(key.clone());
-            object.tag = Some(key);
-            return Ok(());
-        }
-        if object.repeated.as_ref() != Some(&key) {
-            object.repeated = None;
-        }
+        Ok(key)
+    }
+
+    #[inline(always)]
+    fn json_push_key(&mut self, key: Quoted<'a>) -> Step<'a, S> {
         reserve(&mut self.stack)?;
-        let slot = self.json_text(key)?;
+        let slot = match key {
+            Quoted::Plain(raw) => {
+                if S::LEAF > 0 {
+                    self.budget.memory(S::LEAF)?;
+                }
+                Slot::Value(self.sink.key(raw)?, 0)
+            }
+            key => self.json_text(key)?,
+        };
         self.stack.push(slot);
         Ok(())
     }
@@ -242,8 +360,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The end of what is the content of `" di"`: a dict of one key that looks like a tag, with two underscores.
     fn json_escaped(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
-        let bare = match object.tag {
-            Some(Quoted::Text(key)) => key.strip_suffix("__").map(|bare| Quoted::Text(Cow::Owned(bare.to_owned()))),
+        let bare = match object.first.filter(|_| object.tagged) {
+            Some(Quoted::Plain(key)) => key.strip_suffix(b"__").map(Quoted::Plain),
+            Some(Quoted::Text(key)) => key.strip_suffix("__").map(|bare| Quoted::Text(bare.to_owned())),
             Some(Quoted::Surrogates(key)) => key.strip_suffix(b"__").map(|bare| Quoted::Surrogates(bare.to_owned())),
             None => None,
         };
@@ -258,15 +377,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The end of an object: what its tag says, or a dict.
     fn json_object(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
-        if let Some(tag) = object.tag {
+        if object.tagged {
             let causes: Vec<_> = if S::SALVAGE { self.stack[start..].to_vec() } else { Vec::new() };
-            let made = match tag {
-                Quoted::Text(tag) if tag == " di" && object.escaped => {
-                    self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
-                }
-                Quoted::Text(tag) => self.json_tag(&tag, object.open, start),
+            let made = match object.first.as_ref().and_then(Quoted::as_str) {
+                Some(" di") if object.escaped => self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into()),
+                Some(tag) => self.json_tag(tag, object.open, start),
                 // A tag is text that every system can write.
-                Quoted::Surrogates(_) => Err(ErrorKind::UnknownTag.into()),
+                None => Err(ErrorKind::UnknownTag.into()),
             };
             let made = self.without_opcode(made);
             let slot = match made {
@@ -277,7 +394,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.stack.push(slot);
             return Ok(());
         }
-        if object.repeated.is_some() {
+        if object.repeated {
             // Other readers would see one key, and take it for a tag.
             self.stack.truncate(start);
             let refused = self.without_opcode(Err::<(), _>(ErrorKind::UnknownTag.into()));
@@ -297,7 +414,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             raw.extend(part.ok_or(ErrorKind::Invalid("content of a tag"))?);
         }
         self.json_text(match String::from_utf8(raw) {
-            Ok(text) => Quoted::Text(Cow::Owned(text)),
+            Ok(text) => Quoted::Text(text),
             Err(error) => Quoted::Surrogates(error.into_bytes()),
         })
     }
@@ -405,7 +522,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         _ => return Err(wrong().into()),
                     };
                     let zone = self.zone_argument(std::slice::from_ref(&zone))?;
-                    return self.json_moment(tag, &text, fold, zone, false);
+                    return self.json_moment(tag, &text, fold, zone);
                 }
                 " timezone" if count == 2 => {
                     let name = self.stack.pop().ok_or_else(wrong)?;
@@ -429,7 +546,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         },
                         _ => return Err(wrong().into()),
                     };
-                    return self.json_uuid(&text, Some(safe));
+                    return self.json_uuid(&text, safe);
                 }
                 " reduce" => return self.json_reduce(start),
                 " str" => return self.json_joined(start),
@@ -459,6 +576,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             return Err(wrong().into());
         };
+        if let Some(kind) = TextTag::of(tag.as_bytes()) {
+            return self.json_text_tag(kind, Cow::Owned(text));
+        }
         match tag {
             " m" => self.json_markup(slot),
             " b" | " bytearray" => {
@@ -472,7 +592,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 };
                 Ok(Slot::Value(made, 0))
             }
-            " u" => self.json_uuid(&slot, None),
             " f" => {
                 let value = match text.as_str() {
                     "nan" => f64::NAN,
@@ -500,15 +619,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.push_long(&value.to_signed_bytes_le())?;
                 self.stack.pop().ok_or_else(|| wrong().into())
             }
-            " decimal" => {
-                let row = globals::lookup("decimal", "Decimal").ok_or_else(wrong)?;
-                self.moment_or_decimal(row, &[slot])
-            }
-            " date" => {
-                let day = iso_date(&text).ok_or_else(wrong)?;
-                Ok(Slot::Value(self.sink.known(KnownValue::Date(day))?, 0))
-            }
-            " time" | " datetime" => self.json_moment(tag, &slot, false, None, true),
             " timezone" => {
                 let offset = iso_offset(&text).ok_or_else(wrong)?;
                 Ok(Slot::Value(self.fixed_zone(offset, None)?, 0))
@@ -524,6 +634,46 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             _ => Err(wrong().into()),
         }
+    }
+
+    /// What a tag makes of its text, for the kinds that sessions have many of.
+    fn json_text_tag(&mut self, kind: TextTag, text: Cow<'a, str>) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::Invalid("content of a tag");
+        let known = match kind {
+            TextTag::Decimal => {
+                let digits = self.check_decimal(&text)?;
+                self.pay_digits(digits, false)?;
+                let text = self.sink.text(text)?;
+                return Ok(Slot::Value(self.sink.known(KnownValue::Decimal(&text))?, 0));
+            }
+            TextTag::DateTime => {
+                let (day, clock, rest) = iso_datetime(&text).ok_or_else(wrong)?;
+                let zone = self.json_offset(rest)?;
+                return Ok(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0));
+            }
+            TextTag::Time => {
+                let (clock, rest) = iso_time(&text).ok_or_else(wrong)?;
+                let zone = self.json_offset(rest)?;
+                return Ok(Slot::Value(self.sink.known(KnownValue::Time(clock, zone.as_ref()))?, 0));
+            }
+            TextTag::Date => KnownValue::Date(iso_date(&text).ok_or_else(wrong)?),
+            TextTag::Uuid => {
+                let digits = Some(&*text).filter(|text| is_hex(text, 32)).ok_or_else(wrong)?;
+                let int = u128::from_str_radix(digits, 16).map_err(|_| wrong())?;
+                self.budget.memory(cost::TUPLE)?;
+                KnownValue::Uuid(int, None)
+            }
+        };
+        Ok(Slot::Value(self.sink.known(known)?, 0))
+    }
+
+    /// A zone behind a time.
+    fn json_offset(&mut self, text: &str) -> Step<'a, S, Option<S::Value>> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let offset = iso_offset(text).ok_or(ErrorKind::Invalid("content of a tag"))?;
+        self.fixed_zone(offset, None).map(Some)
     }
 
     fn even(&self, count: usize) -> Step<'a, S> {
@@ -590,7 +740,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         text: &Slot<S::Value>,
         fold: bool,
         zone: Option<S::Value>,
-        offset: bool,
     ) -> Step<'a, S, Slot<S::Value>> {
         let wrong = || ErrorKind::Invalid("content of a tag");
         let text = self.text_of(text).ok_or_else(wrong)?;
@@ -599,11 +748,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => iso_datetime(&text).map(|(day, clock, rest)| (Some(day), clock, rest)),
         }
         .ok_or_else(wrong)?;
-        let zone = match rest {
-            "" => zone,
-            rest if offset => Some(self.fixed_zone(iso_offset(rest).ok_or_else(wrong)?, None)?),
-            _ => return Err(wrong().into()),
-        };
+        if !rest.is_empty() {
+            return Err(wrong().into());
+        }
         clock.fold = fold;
         let known = match day {
             Some(day) => KnownValue::DateTime(day, clock, zone.as_ref()),
@@ -612,12 +759,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Slot::Value(self.sink.known(known)?, 0))
     }
 
-    fn json_uuid(&mut self, text: &Slot<S::Value>, safe: Option<i64>) -> Step<'a, S, Slot<S::Value>> {
+    fn json_uuid(&mut self, text: &Slot<S::Value>, safe: i64) -> Step<'a, S, Slot<S::Value>> {
         let wrong = || ErrorKind::Invalid("content of a tag");
         let text = self.text_of(text).filter(|text| is_hex(text, 32)).ok_or_else(wrong)?;
         let int = u128::from_str_radix(&text, 16).map_err(|_| wrong())?;
         self.budget.memory(cost::TUPLE)?;
-        Ok(Slot::Value(self.sink.known(KnownValue::Uuid(int, safe))?, 0))
+        Ok(Slot::Value(self.sink.known(KnownValue::Uuid(int, Some(safe)))?, 0))
     }
 
     fn json_markup(&mut self, text: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {

@@ -81,9 +81,9 @@ pub fn format_of(data: &Bound<'_, PyBytes>) -> &'static str {
 }
 
 /// What was read; for each key that was taken out its text and why; and what was refused besides.
-type Salvaged<'py> = (Bound<'py, PyAny>, Bound<'py, PyList>);
+type Salvaged<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyList>>);
 
-/// Reads a session: the value, and a list of (key or None, exception) of what was salvaged from.
+/// Reads a session: the value, and a list of (key or None, exception) if something was salvaged from.
 #[pyfunction]
 #[pyo3(pass_module)]
 pub fn read_session<'py>(
@@ -102,7 +102,7 @@ pub fn read_session<'py>(
     let format = Format::of(data);
     let mut sink = PySink::new(py, policy, None, None, None);
     let error = match caught(|| decode(data, format, &mut sink, &policy.core, &limits)) {
-        Ok(value) => return Ok((value, PyList::empty(py))),
+        Ok(value) => return Ok((value, None)),
         Err(Failure::Sink(error)) => return Err(*error),
         Err(Failure::Pickle(error)) if salvage && error.kind().is_about_one_value() => error,
         Err(Failure::Pickle(error)) => return Err(errors::raised(py, policy, &error)),
@@ -130,7 +130,7 @@ pub fn read_session<'py>(
         // Nothing that is left holds what was refused.
         refusals.append((None::<&str>, raised.first()))?;
     }
-    Ok((root, refusals))
+    Ok((root, Some(refusals)))
 }
 
 /// A key for a report.
@@ -244,10 +244,10 @@ pub fn write_json<'py>(
     let limits = read_limits(limits)?;
     let tree = PyTree::new(py, policy, &limits);
     let style = Style { indent: 0, show: false, max_bytes: limits.bytes, max_depth: limits.depth };
-    let written = caught(|| Ok::<_, Failure<PyErr>>(json::write(&tree, value, style)))
+    let written = caught(|| Ok::<_, Failure<PyErr>>(json::encode(&tree, value, style)))
         .unwrap_or_else(|failure| Err(Unwritten { failure, at: None }));
-    let text = match written {
-        Ok(text) => text,
+    let written = match written {
+        Ok(written) => written,
         Err(Unwritten { failure: Failure::Sink(error), .. }) => return Err(*error),
         Err(Unwritten { failure: Failure::Pickle(error), at }) => {
             let cycle = matches!(error.kind(), ErrorKind::Cycle);
@@ -262,8 +262,10 @@ pub fn write_json<'py>(
             return told(py, policy, &error, joined).into_bound_py_any(py);
         }
     };
-    match checked(py, text.as_bytes(), Format::Json, policy, &limits)? {
-        None => super::ffi::bytes(py, text.as_bytes()).map(Bound::into_any),
+    let text = &written.text;
+    let sure = written.sure && machine::surely_read::<ValueSink<'_>>(text.len(), &limits);
+    match if sure { None } else { checked(py, text, Format::Json, policy, &limits)? } {
+        None => super::ffi::bytes(py, text).map(Bound::into_any),
         Some(trouble) => trouble.into_bound_py_any(py),
     }
 }

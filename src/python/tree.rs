@@ -4,17 +4,21 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::ffi::PyTypeObject;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::type_object::PyTypeInfo;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
-    PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfoAccess,
+    PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfo, PyTzInfoAccess,
 };
 
 use crate::error::{ErrorKind, Failure};
 use crate::limits::Limits;
 use crate::sink::{Clock, Day, Factory, Ip, Path};
-use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree};
 
+use super::ffi::json::{self as ffi, Entries};
 use super::policy::CompiledPolicy;
 use super::session;
 use super::sink::PySink;
@@ -27,15 +31,19 @@ pub struct PyTree<'py, 'p> {
     py: Python<'py>,
     policy: &'p CompiledPolicy,
     limits: &'p Limits,
+    /// The classes of `datetime`.
+    moments: [*mut PyTypeObject; 4],
     /// Where inside of a foreign value it was that could not be read.
     pub inside: Cell<String>,
 }
 
 /// A walk over the parts of a container.
 pub enum Cursor<'py> {
-    Items(std::vec::IntoIter<Object<'py>>),
+    /// With a value whose key was the last part.
+    Dict(Entries<'py>, Option<Object<'py>>),
     List(Bound<'py, PyList>, usize),
     Tuple(Bound<'py, PyTuple>, usize),
+    Items(Box<std::vec::IntoIter<Object<'py>>>),
 }
 
 fn failed(error: PyErr) -> Failure<PyErr> {
@@ -45,7 +53,13 @@ fn failed(error: PyErr) -> Failure<PyErr> {
 impl<'py, 'p> PyTree<'py, 'p> {
     /// A look at objects that will be read under this policy and these limits.
     pub fn new(py: Python<'py>, policy: &'p CompiledPolicy, limits: &'p Limits) -> Self {
-        Self { py, policy, limits, inside: Cell::default() }
+        let moments = [
+            PyDateTime::type_object_raw(py),
+            PyDate::type_object_raw(py),
+            PyTime::type_object_raw(py),
+            PyDelta::type_object_raw(py),
+        ];
+        Self { py, policy, limits, moments, inside: Cell::default() }
     }
 
     fn types(&self) -> &'p Types {
@@ -53,7 +67,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn is(&self, value: &Object<'py>, class: &Py<PyAny>) -> bool {
-        Types::is(class, &value.get_type())
+        value.get_type_ptr().cast() == class.as_ptr()
     }
 
     /// Whether a zone has a form of its own.
@@ -73,41 +87,22 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn found<'v>(&'v self, value: &'v Object<'py>) -> PyResult<Shape<'v, Object<'py>>> {
-        if let Ok(text) = value.cast_exact::<PyString>() {
-            return match text.to_str() {
-                Ok(text) => Ok(Shape::Text(text)),
-                Err(_) => Ok(Shape::Surrogates(Cow::Owned(surrogates(text)?))),
-            };
+        let types = self.types();
+        if let Some(shape) = self.moment(value)? {
+            return Ok(shape);
         }
-        if let Ok(int) = value.cast_exact::<PyInt>() {
-            return match int.extract() {
-                Ok(small) => Ok(Shape::Int(small)),
-                Err(_) => {
-                    let bits: u64 = int.call_method0("bit_length")?.extract()?;
-                    let format = if bits > DECIMAL_BITS { "#x" } else { "d" };
-                    Ok(Shape::BigInt(Cow::Owned(int.call_method1("__format__", (format,))?.extract()?)))
-                }
-            };
+        if let Some(leaf) = self.leaf(value) {
+            return Ok(Shape::Leaf(leaf));
         }
-        if value.is_none() {
-            return Ok(Shape::None);
+        if let Some(text) = exactly::<PyString>(value) {
+            return wide(text);
         }
-        if let Ok(value) = value.cast_exact::<PyBool>() {
-            return Ok(Shape::Bool(value.is_true()));
+        if let Some(int) = exactly::<PyInt>(value) {
+            let bits: u64 = int.call_method0(intern!(self.py, "bit_length"))?.extract()?;
+            let format = if bits > DECIMAL_BITS { "#x" } else { "d" };
+            return Ok(Shape::BigInt(Cow::Owned(int.call_method1("__format__", (format,))?.extract()?)));
         }
-        if let Ok(value) = value.cast_exact::<PyFloat>() {
-            return Ok(Shape::Float(value.value()));
-        }
-        if let Ok(dict) = value.cast_exact::<PyDict>() {
-            return Ok(self.dict(DictKind::Plain, dict));
-        }
-        if value.is_exact_instance_of::<PyList>() {
-            return Ok(Shape::List);
-        }
-        if value.is_exact_instance_of::<PyTuple>() {
-            return Ok(Shape::Tuple);
-        }
-        if let Ok(raw) = value.cast_exact::<PyBytes>() {
+        if let Some(raw) = exactly::<PyBytes>(value) {
             return Ok(Shape::Bytes(Cow::Borrowed(raw.as_bytes())));
         }
         if value.is_exact_instance_of::<PySet>() {
@@ -116,24 +111,19 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if value.is_exact_instance_of::<PyFrozenSet>() {
             return Ok(Shape::FrozenSet);
         }
-        if let Ok(raw) = value.cast_exact::<PyByteArray>() {
+        if let Some(raw) = exactly::<PyByteArray>(value) {
             return Ok(Shape::ByteArray(Cow::Owned(raw.to_vec())));
         }
-        if let Some(shape) = self.moment(value)? {
-            return Ok(shape);
-        }
-        let types = self.types();
-        let class = value.get_type();
-        let is = |field: &Py<PyAny>| Types::is(field, &class);
-        let text = |value: &Object<'py>| -> PyResult<Cow<'v, str>> { Ok(Cow::Owned(value.str()?.extract()?)) };
-        if is(&types.decimal) {
-            return Ok(Shape::Decimal(text(value)?));
-        }
+        let is = |field: &Py<PyAny>| self.is(value, field);
         if is(&types.uuid) {
-            let safe = value.getattr("is_safe")?.getattr("value")?;
-            return Ok(Shape::Uuid(value.getattr("int")?.extract()?, safe.extract()?));
+            let safe = value.getattr(intern!(self.py, "is_safe"))?;
+            let safe = if safe.is(&types.safe_unknown) { None } else { safe.getattr("value")?.extract()? };
+            return Ok(Shape::Uuid(value.getattr(intern!(self.py, "int"))?.extract()?, safe));
         }
         if is(&types.timezone) {
+            if value.is(&*PyTzInfo::utc(self.py)?) {
+                return Ok(Shape::Timezone(0, None));
+            }
             let given = value.call_method0("__getinitargs__")?.cast_into::<PyTuple>()?;
             let offset = given.get_item(0)?.cast_into::<PyDelta>()?;
             let seconds = i64::from(offset.get_days()) * 86_400 + i64::from(offset.get_seconds());
@@ -151,17 +141,17 @@ impl<'py, 'p> PyTree<'py, 'p> {
             if is(field) {
                 // Attributes would be lost.
                 let bare = value.getattr("__dict__")?.is_empty()?;
-                return if bare { Ok(self.dict(kind, value.cast()?)) } else { Ok(Shape::Foreign(full_name(value)?)) };
+                return if bare { Ok(Shape::Dict(kind)) } else { Ok(Shape::Foreign(full_name(value)?)) };
             }
         }
         if is(&types.default_dict) {
             let factory = value.getattr("default_factory")?;
             if factory.is_none() {
-                return Ok(self.dict(DictKind::Default(None), value.cast()?));
+                return Ok(Shape::Dict(DictKind::Default(None)));
             }
             let is = |each: &Factory| types.factory(*each).bind(self.py).is(&factory);
             if let Some(factory) = Factory::OF_DEFAULTDICT.into_iter().find(is) {
-                return Ok(self.dict(DictKind::Default(Some(factory)), value.cast()?));
+                return Ok(Shape::Dict(DictKind::Default(Some(factory))));
             }
             let class = factory.repr()?.to_string();
             return Ok(Shape::Foreign(format!("collections.defaultdict of {class}")));
@@ -178,7 +168,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if is(&types.range) {
             return Ok(Shape::Range([value.getattr("start")?, value.getattr("stop")?, value.getattr("step")?]));
         }
-        if let Ok(complex) = value.cast_exact::<PyComplex>() {
+        if let Some(complex) = exactly::<PyComplex>(value) {
             return Ok(Shape::Complex(complex.getattr("real")?.extract()?, complex.getattr("imag")?.extract()?));
         }
         if is(&types.struct_time) {
@@ -189,7 +179,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         }
         let addresses = [Ip::V4Address, Ip::V6Address, Ip::V4Network, Ip::V6Network, Ip::V4Interface, Ip::V6Interface];
         if let Some(ip) = addresses.into_iter().find(|ip| is(types.ip(*ip))) {
-            return Ok(Shape::Ip(ip, text(value)?));
+            return Ok(Shape::Ip(ip, Cow::Owned(value.str()?.extract()?)));
         }
         let paths = [Path::PurePosix, Path::PureWindows, Path::Posix, Path::Windows];
         if let Some(path) = paths.into_iter().find(|path| is(types.path(*path))) {
@@ -207,7 +197,10 @@ impl<'py, 'p> PyTree<'py, 'p> {
 
     /// A date, a time, or a duration.
     fn moment<'v>(&self, value: &Object<'py>) -> PyResult<Option<Shape<'v, Object<'py>>>> {
-        if let Ok(moment) = value.cast_exact::<PyDateTime>() {
+        if !self.moments.contains(&value.get_type_ptr()) {
+            return Ok(None);
+        }
+        if let Some(moment) = exactly::<PyDateTime>(value) {
             let tzinfo = moment.get_tzinfo().map(Bound::into_any);
             if let Some(zone) = &tzinfo
                 && !self.is_zone(zone)?
@@ -216,10 +209,10 @@ impl<'py, 'p> PyTree<'py, 'p> {
             }
             return Ok(Some(Shape::DateTime(day_of(moment), clock_of(moment), tzinfo)));
         }
-        if let Ok(date) = value.cast_exact::<PyDate>() {
+        if let Some(date) = exactly::<PyDate>(value) {
             return Ok(Some(Shape::Date(day_of(date))));
         }
-        if let Ok(time) = value.cast_exact::<PyTime>() {
+        if let Some(time) = exactly::<PyTime>(value) {
             let tzinfo = time.get_tzinfo().map(Bound::into_any);
             if let Some(zone) = &tzinfo
                 && !self.is_zone(zone)?
@@ -228,29 +221,14 @@ impl<'py, 'p> PyTree<'py, 'p> {
             }
             return Ok(Some(Shape::Time(clock_of(time), tzinfo)));
         }
-        if let Ok(delta) = value.cast_exact::<PyDelta>() {
+        if let Some(delta) = exactly::<PyDelta>(value) {
             let (days, seconds) = (delta.get_days(), delta.get_seconds());
             return Ok(Some(Shape::TimeDelta { days, seconds, microseconds: delta.get_microseconds() }));
         }
         Ok(None)
     }
 
-    fn dict<'v>(&self, kind: DictKind, dict: &Bound<'py, PyDict>) -> Shape<'v, Object<'py>> {
-        let is_text = |key: &Object<'py>| match key.cast_exact::<PyString>() {
-            Ok(text) => text.to_str().is_ok() || surrogates(text).is_ok_and(|raw| split_pair(&raw).is_none()),
-            Err(_) => false,
-        };
-        let text_keys = kind == DictKind::Plain && dict.iter().all(|(key, _)| is_text(&key));
-        Shape::Dict { kind, size: dict.len(), text_keys }
-    }
-
     fn listed(&self, value: &Object<'py>) -> PyResult<Cursor<'py>> {
-        if let Ok(list) = value.cast_exact::<PyList>() {
-            return Ok(Cursor::List(list.clone(), 0));
-        }
-        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-            return Ok(Cursor::Tuple(tuple.clone(), 0));
-        }
         let types = self.types();
         let items = if self.is(value, &types.ordered_dict) {
             // Its order is its own.
@@ -263,7 +241,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
             let held = value.getattr("__dict__")?.cast_into::<PyDict>()?;
             held.iter().flat_map(|(key, value)| [key, value]).collect()
         } else if self.is(value, &types.array) {
-            return self.listed(&value.call_method0("tolist")?);
+            return Ok(Cursor::List(value.call_method0("tolist")?.cast_into()?, 0));
         } else if self.is(value, &types.struct_time) {
             let (_, (fields, extra)): (Object<'py>, (Vec<Object<'py>>, Bound<'py, PyDict>)) =
                 value.call_method0("__reduce__")?.extract()?;
@@ -280,7 +258,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         } else {
             value.try_iter()?.collect::<PyResult<_>>()?
         };
-        Ok(Cursor::Items(items.into_iter()))
+        Ok(Cursor::Items(Box::new(items.into_iter())))
     }
 }
 
@@ -289,27 +267,95 @@ impl<'py> Tree for PyTree<'py, '_> {
     type Cursor = Cursor<'py>;
     type Error = PyErr;
 
-    fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
-        self.found(value).map_err(failed)
+    #[inline(always)]
+    fn leaf<'v>(&'v self, value: &'v Object<'py>) -> Option<Leaf<'v>> {
+        if let Some(text) = exactly::<PyString>(value) {
+            return ffi::latin1(text).map(Leaf::Latin1);
+        }
+        if let Some(int) = exactly::<PyInt>(value) {
+            return ffi::small(int).map(Leaf::Int);
+        }
+        if value.is_none() {
+            return Some(Leaf::None);
+        }
+        if let Some(value) = exactly::<PyBool>(value) {
+            return Some(Leaf::Bool(value.is_true()));
+        }
+        if let Some(value) = exactly::<PyFloat>(value) {
+            return Some(Leaf::Float(value.value()));
+        }
+        None
     }
+
+    #[inline]
+    fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
+        Ok(if value.is_exact_instance_of::<PyDict>() {
+            Shape::Dict(DictKind::Plain)
+        } else if self.is(value, &self.types().decimal) {
+            Shape::Decimal
+        } else if value.is_exact_instance_of::<PyList>() {
+            Shape::List
+        } else if value.is_exact_instance_of::<PyTuple>() {
+            Shape::Tuple
+        } else {
+            return self.found(value).map_err(failed);
+        })
+    }
+    #[inline]
     fn parts(&self, value: &Object<'py>) -> Result<Cursor<'py>, Failure<PyErr>> {
-        self.listed(value).map_err(failed)
+        Ok(if let Some(dict) = exactly::<PyDict>(value) {
+            Cursor::Dict(Entries::of(dict), None)
+        } else if let Some(list) = exactly::<PyList>(value) {
+            Cursor::List(list.clone(), 0)
+        } else if let Some(tuple) = exactly::<PyTuple>(value) {
+            Cursor::Tuple(tuple.clone(), 0)
+        } else {
+            return self.listed(value).map_err(failed);
+        })
     }
     fn walk(&self, values: Vec<Object<'py>>) -> Cursor<'py> {
-        Cursor::Items(values.into_iter())
+        Cursor::Items(Box::new(values.into_iter()))
     }
-    fn next(&self, cursor: &mut Cursor<'py>) -> Option<Object<'py>> {
+    fn keys(&self, cursor: &Cursor<'py>) -> Result<Keys, Failure<PyErr>> {
         match cursor {
-            Cursor::Items(items) => items.next(),
+            Cursor::Dict(entries, _) => entries.keys().map_err(failed),
+            _ => Ok(Keys::Other),
+        }
+    }
+    #[inline(always)]
+    fn next(&self, cursor: &mut Cursor<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
+        Ok(match cursor {
             Cursor::List(list, index) => {
                 *index += 1;
-                list.get_item(*index - 1).ok()
+                ffi::list_item(list, *index - 1)
             }
             Cursor::Tuple(tuple, index) => {
                 *index += 1;
-                tuple.get_item(*index - 1).ok()
+                ffi::tuple_item(tuple, *index - 1)
             }
+            Cursor::Dict(entries, held) => match held.take() {
+                Some(value) => Some(value),
+                None => match entries.next().map_err(failed)? {
+                    Some([key, value]) => {
+                        *held = Some(value);
+                        Some(key)
+                    }
+                    None => None,
+                },
+            },
+            Cursor::Items(items) => items.next(),
+        })
+    }
+    #[inline(always)]
+    fn pair(&self, cursor: &mut Cursor<'py>) -> Result<Option<[Object<'py>; 2]>, Failure<PyErr>> {
+        match cursor {
+            Cursor::Dict(entries, _) => entries.next().map_err(failed),
+            _ => Ok(None),
         }
+    }
+    fn decimal<R>(&self, value: &Object<'py>, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<PyErr>> {
+        let text = value.str().map_err(failed)?;
+        Ok(take(ffi::latin1(&text).unwrap_or_default()))
     }
     fn identity(&self, value: &Object<'py>) -> usize {
         value.as_ptr() as usize
@@ -359,8 +405,19 @@ fn clock_of(time: &impl PyTimeAccess) -> Clock {
     }
 }
 
-fn surrogates(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
-    text.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
+/// The value as one of exactly this class.
+#[inline(always)]
+fn exactly<'v, 'py, T: PyTypeInfo>(value: &'v Object<'py>) -> Option<&'v Bound<'py, T>> {
+    // A cast that fails makes an error, which holds the class.
+    if value.is_exact_instance_of::<T>() { value.cast_exact().ok() } else { None }
+}
+
+/// Text with characters of more than one byte, without Python's own cache of its UTF-8: it would stay.
+fn wide<'v, V>(text: &Bound<'_, PyString>) -> PyResult<Shape<'v, V>> {
+    Ok(match String::from_utf8(ffi::wtf8(text)?.as_bytes().to_vec()) {
+        Ok(text) => Shape::Text(text),
+        Err(error) => Shape::Surrogates(Cow::Owned(error.into_bytes())),
+    })
 }
 
 fn full_name(value: &Bound<'_, PyAny>) -> PyResult<String> {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use crate::error::Failure;
+use crate::error::{ErrorKind, Failure};
 use crate::plain;
-use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree, split_pair};
 
 use super::{Node, NodeId, ValueSink, distinct, entries};
 
@@ -14,17 +14,29 @@ impl Tree for ValueSink<'_> {
     type Cursor = std::vec::IntoIter<NodeId>;
     type Error = Infallible;
 
+    #[inline]
+    fn leaf<'v>(&'v self, id: &'v NodeId) -> Option<Leaf<'v>> {
+        Some(match self.node(*id) {
+            Node::Text(text) => Leaf::Text(text),
+            Node::Int(value) => Leaf::Int(*value),
+            Node::None => Leaf::None,
+            Node::Bool(value) => Leaf::Bool(*value),
+            Node::Float(value) => Leaf::Float(*value),
+            _ => return None,
+        })
+    }
+
     fn shape<'v>(&'v self, id: &'v NodeId) -> Result<Shape<'v, NodeId>, Failure<Infallible>> {
         Ok(match self.node(*id) {
-            Node::None => Shape::None,
-            Node::Bool(value) => Shape::Bool(*value),
-            Node::Int(value) => Shape::Int(*value),
+            Node::None => Shape::Leaf(Leaf::None),
+            Node::Bool(value) => Shape::Leaf(Leaf::Bool(*value)),
+            Node::Int(value) => Shape::Leaf(Leaf::Int(*value)),
+            Node::Float(value) => Shape::Leaf(Leaf::Float(*value)),
+            Node::Text(text) => Shape::Leaf(Leaf::Text(text)),
             Node::BigInt(value) => Shape::BigInt(Cow::Owned(match value.bits() {
                 bits if bits > DECIMAL_BITS => format!("{:#x}", value.as_ref()),
                 _ => value.to_string(),
             })),
-            Node::Float(value) => Shape::Float(*value),
-            Node::Text(text) => Shape::Text(text),
             Node::Surrogates(raw) => Shape::Surrogates(Cow::Borrowed(raw)),
             Node::Bytes(raw) => Shape::Bytes(Cow::Borrowed(raw)),
             Node::ByteArray(raw) => Shape::ByteArray(Cow::Borrowed(raw)),
@@ -34,15 +46,7 @@ impl Tree for ValueSink<'_> {
             Node::Set(_) => Shape::Set,
             Node::Deque(_, bound) => Shape::Deque(bound.as_deref().copied()),
             Node::Dict(DictKind::Namespace, _) => Shape::Namespace,
-            Node::Dict(kind, held) => {
-                let keys = entries(self, held);
-                let text_keys = keys.iter().all(|(key, _)| match self.node(*key) {
-                    Node::Text(_) => true,
-                    Node::Surrogates(raw) => split_pair(raw).is_none(),
-                    _ => false,
-                });
-                Shape::Dict { kind: *kind, size: keys.len(), text_keys }
-            }
+            Node::Dict(kind, _) => Shape::Dict(*kind),
             Node::Complex(real, imaginary) => Shape::Complex(*real, *imaginary),
             Node::Range(bounds) => Shape::Range(*bounds),
             Node::Fraction(numerator, denominator) => Shape::Fraction(*numerator, *denominator),
@@ -54,7 +58,7 @@ impl Tree for ValueSink<'_> {
             }
             Node::Timezone(offset, name) => Shape::Timezone(*offset, *name),
             Node::ZoneInfo(key) => Shape::ZoneInfo(Cow::Borrowed(key)),
-            Node::Decimal(text) => Shape::Decimal(Cow::Borrowed(text)),
+            Node::Decimal(_) => Shape::Decimal,
             Node::Uuid(uuid) => Shape::Uuid(uuid.0, uuid.1),
             Node::IpInt(ip, int) => Shape::Ip(*ip, Cow::Owned(plain::ip_text(*ip, **int))),
             Node::IpText(ip, text) => Shape::Ip(*ip, Cow::Borrowed(text)),
@@ -98,8 +102,29 @@ impl Tree for ValueSink<'_> {
         values.into_iter()
     }
 
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
-        cursor.next()
+    fn keys(&self, cursor: &Self::Cursor) -> Result<Keys, Failure<Infallible>> {
+        let text = |key: NodeId| match self.node(key) {
+            Node::Text(text) => Some(text.as_bytes()),
+            Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw.as_ref()),
+            _ => None,
+        };
+        Ok(match cursor.as_slice() {
+            [key, _] if text(*key).is_some_and(|key| key.starts_with(b" ")) => Keys::Tag,
+            entries if entries.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
+            _ => Keys::Other,
+        })
+    }
+
+    #[inline]
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
+        Ok(cursor.next())
+    }
+
+    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<Infallible>> {
+        match self.node(*id) {
+            Node::Decimal(text) => Ok(take(text.as_bytes())),
+            _ => Err(ErrorKind::Internal("no Decimal".into()).into()),
+        }
     }
 
     fn identity(&self, id: &NodeId) -> usize {
