@@ -37,7 +37,7 @@ pub enum Shape<'v, V> {
     FrozenSet,
     /// With its bound.
     Deque(Option<usize>),
-    /// How many keys, and whether all of them are text.
+    /// How many keys, 1 only if it is one, and whether all of them are text.
     Dict {
         kind: DictKind,
         size: usize,
