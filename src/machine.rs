@@ -27,6 +27,7 @@ use crate::sink::{How, Made, Sink, View};
 use instance::Pending;
 use probes::Probes;
 
+pub use json::surely_read;
 pub use memo::{Earlier, Growth, Kept};
 
 /// What a Python 2 str becomes.

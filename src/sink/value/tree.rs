@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use crate::error::Failure;
+use crate::error::{ErrorKind, Failure};
 use crate::plain;
 use crate::sink::Sink;
-use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree, split_pair};
 
 use super::distinct::is_one_key;
 use super::{Known, Node, NodeId, ValueSink, entries, members};
@@ -24,17 +24,29 @@ impl Tree for ValueSink<'_> {
     type Cursor = Cursor;
     type Error = Infallible;
 
+    #[inline]
+    fn leaf<'v>(&'v self, id: &'v NodeId) -> Option<Leaf<'v>> {
+        Some(match self.node(*id) {
+            Node::Text(text) => Leaf::Text(text),
+            Node::Int(value) => Leaf::Int(value),
+            Node::None => Leaf::None,
+            Node::Bool(value) => Leaf::Bool(value),
+            Node::Float(value) => Leaf::Float(value),
+            _ => return None,
+        })
+    }
+
     fn shape<'v>(&'v self, id: &'v NodeId) -> Result<Shape<'v, NodeId>, Failure<Infallible>> {
         Ok(match self.node(*id) {
-            Node::None => Shape::None,
-            Node::Bool(value) => Shape::Bool(value),
-            Node::Int(value) => Shape::Int(value),
+            Node::None => Shape::Leaf(Leaf::None),
+            Node::Bool(value) => Shape::Leaf(Leaf::Bool(value)),
+            Node::Int(value) => Shape::Leaf(Leaf::Int(value)),
             Node::BigInt(value) => Shape::BigInt(Cow::Owned(match value.bits() {
                 bits if bits > DECIMAL_BITS => format!("{value:#x}"),
                 _ => value.to_string(),
             })),
-            Node::Float(value) => Shape::Float(value),
-            Node::Text(text) => Shape::Text(text),
+            Node::Float(value) => Shape::Leaf(Leaf::Float(value)),
+            Node::Text(text) => Shape::Leaf(Leaf::Text(text)),
             Node::Surrogates(raw) => Shape::Surrogates(Cow::Borrowed(raw)),
             Node::Bytes(raw) => Shape::Bytes(Cow::Borrowed(raw)),
             Node::ByteArray(raw) => Shape::ByteArray(Cow::Borrowed(raw)),
@@ -45,12 +57,20 @@ impl Tree for ValueSink<'_> {
             Node::Deque(_, bound) => Shape::Deque(bound),
             Node::Dict(DictKind::Namespace, _) => Shape::Namespace,
             Node::Dict(kind, held) => {
-                let text_keys = held.iter().step_by(2).all(|key| match self.node(*key) {
-                    Node::Text(_) => true,
-                    Node::Surrogates(raw) => split_pair(raw).is_none(),
-                    _ => false,
-                });
-                Shape::Dict { kind, size: if is_one_key(self, held) { 1 } else { held.len() / 2 }, text_keys }
+                let text = |key: NodeId| match self.utf8_of(key) {
+                    None => match self.node(key) {
+                        Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw),
+                        _ => None,
+                    },
+                    text => text,
+                };
+                let is_tag = |key: NodeId| text(key).is_some_and(|key| key.starts_with(b" "));
+                let keys = match held {
+                    [first, ..] if is_tag(*first) && is_one_key(self, held) => Keys::Tag,
+                    held if held.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
+                    _ => Keys::Other,
+                };
+                Shape::Dict(kind, keys)
             }
             Node::Stub(stub) => Shape::Stub { name: &stub.name, args: stub.args, state: stub.state },
             Node::Known(known) => self.known_shape(known),
@@ -78,14 +98,34 @@ impl Tree for ValueSink<'_> {
         Cursor::Own(values.into_iter())
     }
 
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
-        match cursor {
+    #[inline]
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
+        Ok(match cursor {
             Cursor::Of(container, place) => {
                 let part = self.held(*container).get(*place).copied();
                 *place += 1;
                 part
             }
             Cursor::Own(parts) => parts.next(),
+        })
+    }
+
+    #[inline]
+    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<(NodeId, NodeId)>, Failure<Infallible>> {
+        Ok(match cursor {
+            Cursor::Of(container, place) => {
+                let pair = self.held(*container).get(*place..).and_then(|rest| rest.first_chunk::<2>());
+                *place += 2;
+                pair.map(|[key, value]| (*key, *value))
+            }
+            Cursor::Own(parts) => parts.next().zip(parts.next()),
+        })
+    }
+
+    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Infallible>> {
+        match self.node(*id) {
+            Node::Known(Known::Decimal(text, _)) => Ok(take(self.text_of(*text))),
+            _ => Err(ErrorKind::Internal("no Decimal".into()).into()),
         }
     }
 
@@ -113,7 +153,7 @@ impl ValueSink<'_> {
             }
             Known::Timezone(offset, name) => Shape::Timezone(*offset, some(*name)),
             Known::ZoneInfo(key) => Shape::ZoneInfo(Cow::Borrowed(key)),
-            Known::Decimal(text, _) => Shape::Decimal(Cow::Borrowed(self.text_of(*text))),
+            Known::Decimal(..) => Shape::Decimal,
             Known::Uuid(uuid) => Shape::Uuid(uuid.0, uuid.1),
             Known::IpInt(ip, int) => Shape::Ip(*ip, Cow::Owned(plain::ip_text(*ip, **int))),
             Known::IpText(ip, text) => Shape::Ip(*ip, Cow::Borrowed(self.text_of(*text))),
