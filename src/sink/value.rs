@@ -312,8 +312,7 @@ impl<'a> ValueSink<'a> {
         } else if start == GROWN || start as usize + count as usize != self.words.len() {
             return self.append_behind(id, items);
         }
-        self.words.try_reserve(items.len()).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
-        self.words.extend(items);
+        fill(&mut self.words, items)?;
         let count = u32::try_from(self.words.len() - start as usize).map_err(|_| too_many())?;
         self.words[id.payload()] = NodeId(u64::from(start) << 32 | u64::from(count));
         Ok(())
@@ -322,22 +321,17 @@ impl<'a> ValueSink<'a> {
     /// Other words stand behind the items by now.
     #[cold]
     fn append_behind(&mut self, id: NodeId, items: impl ExactSizeIterator<Item = NodeId>) -> Made<(), Infallible> {
-        let out_of_memory = |_| Error::from(ErrorKind::OutOfMemory);
         let (start, mut index) = self.extent(id);
         if start != GROWN {
-            let held = self.held(id).len();
             let mut own = Vec::new();
-            own.try_reserve(2 * held + items.len()).map_err(out_of_memory)?;
+            own.try_reserve(2 * self.held(id).len() + items.len()).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
             own.extend_from_slice(self.held(id));
             reserve(&mut self.grown)?;
             index = u32::try_from(self.grown.len()).map_err(|_| too_many())?;
             self.grown.push(own);
             self.words[id.payload()] = NodeId(u64::from(GROWN) << 32 | u64::from(index));
         }
-        let own = &mut self.grown[index as usize];
-        own.try_reserve(items.len()).map_err(out_of_memory)?;
-        own.extend(items);
-        Ok(())
+        Ok(fill(&mut self.grown[index as usize], items)?)
     }
 
     /// The items of an array out of its bytes, in one of `array`'s machine formats.
@@ -451,14 +445,9 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     #[inline]
     fn utf8(&mut self, raw: &'a [u8]) -> Id {
-        if is_ascii(raw)
-            && let Some(part) = self.part(kind::TEXT, raw)
-        {
-            return Ok(part);
-        }
-        match std::str::from_utf8(raw) {
-            Ok(text) => self.text(Cow::Borrowed(text)),
-            Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
+        match self.part(kind::TEXT, raw) {
+            Some(part) if is_ascii(raw) => Ok(part),
+            _ => self.checked_utf8(raw),
         }
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, _errors: &str) -> Id {
@@ -705,6 +694,14 @@ impl<'a> Sink<'a> for ValueSink<'a> {
 }
 
 impl<'a> ValueSink<'a> {
+    #[inline(never)]
+    fn checked_utf8(&mut self, raw: &'a [u8]) -> Id {
+        match std::str::from_utf8(raw) {
+            Ok(text) => self.text(Cow::Borrowed(text)),
+            Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
+        }
+    }
+
     #[cold]
     fn hold_nan(&mut self, value: f64) -> Id {
         self.hold(Held::Nan(value))
@@ -798,17 +795,30 @@ fn text(raw: &[u8]) -> &str {
     std::str::from_utf8(raw).unwrap_or_default()
 }
 
+/// Appends handles.
+#[inline]
+fn fill(words: &mut Vec<NodeId>, items: impl ExactSizeIterator<Item = NodeId>) -> Result<(), Error> {
+    words.try_reserve(items.len()).map_err(|_| ErrorKind::OutOfMemory)?;
+    words.extend(items);
+    Ok(())
+}
+
 /// Short text is most of what a session holds, and the standard library is made for long one.
 #[inline]
 fn is_ascii(raw: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    match (raw.first_chunk(), raw.last_chunk()) {
-        (Some(first), Some(last)) if raw.len() <= 16 => {
-            (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH == 0
-        }
-        (Some(_), Some(_)) => raw.is_ascii(),
-        _ => raw.iter().fold(0, |bits, byte| bits | byte) < 0x80,
+    if raw.len() > 64 {
+        return raw.is_ascii();
     }
+    let bits = match (raw.last_chunk(), raw.first_chunk(), raw.last_chunk()) {
+        (Some(last), ..) => {
+            let chunks = raw.as_chunks().0.iter();
+            chunks.fold(u64::from_le_bytes(*last), |bits, chunk| bits | u64::from_le_bytes(*chunk))
+        }
+        (_, Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first) | u32::from_le_bytes(*last)),
+        _ => raw.iter().fold(0, |bits, byte| bits | u64::from(*byte)),
+    };
+    bits & HIGH == 0
 }
 
 /// Whether it is UTF-8, but for surrogates that stand alone.
