@@ -220,6 +220,11 @@ pub trait Sink<'a> {
             Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
         }
     }
+    /// Text as [`Sink::utf8`] makes it, that is probably the key of a dict. Keys come again and again.
+    #[inline]
+    fn key(&mut self, raw: &'a [u8]) -> Made<Self::Value, Self::Error> {
+        self.utf8(raw)
+    }
     /// The bytes that text stands for, each character one of them; none of what is no text.
     fn latin1(&mut self, text: &Self::Value) -> Made<Option<Self::Value>, Self::Error>;
     /// A Python 2 str under the caller's own encoding.

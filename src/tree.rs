@@ -58,8 +58,7 @@ pub enum Shape<'v, V> {
     FrozenSet,
     /// With its bound.
     Deque(Option<usize>),
-    /// The keys only count in a plain dict.
-    Dict(DictKind, Keys),
+    Dict(DictKind),
     /// Attributes: text keys and values alternate.
     Namespace,
     Complex(f64, f64),
@@ -117,15 +116,14 @@ pub trait Tree {
     fn parts(&self, value: &Self::Value) -> Result<Self::Cursor, Failure<Self::Error>>;
     /// A walk over these.
     fn walk(&self, values: Vec<Self::Value>) -> Self::Cursor;
-    /// The next part. An error if the container was changed under the walk.
-    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<Self::Value>, Failure<Self::Error>>;
+    /// The next part.
+    fn next(&self, cursor: &mut Self::Cursor) -> Option<Self::Value>;
+    /// What the keys are that a walk over a dict gives, before its first step.
+    fn keys(&self, cursor: &Self::Cursor) -> Keys;
     /// The next key and value of a dict.
-    #[allow(clippy::type_complexity)]
-    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<(Self::Value, Self::Value)>, Failure<Self::Error>> {
-        match (self.next(cursor)?, self.next(cursor)?) {
-            (Some(key), Some(value)) => Ok(Some((key, value))),
-            _ => Ok(None),
-        }
+    #[inline]
+    fn pair(&self, cursor: &mut Self::Cursor) -> Option<(Self::Value, Self::Value)> {
+        Some((self.next(cursor)?, self.next(cursor)?))
     }
     /// Hands over the text of a Decimal.
     fn decimal<R>(&self, value: &Self::Value, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Self::Error>>;
@@ -169,7 +167,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
                 silent = true;
                 let mut parts: Vec<_> = state.into_iter().chain(args).collect();
                 let mut items = tree.parts(value).ok()?;
-                parts.extend(std::iter::from_fn(|| tree.next(&mut items).ok().flatten()));
+                parts.extend(std::iter::from_fn(|| tree.next(&mut items)));
                 (tree.walk(parts), false)
             }
             _ => return None,
@@ -181,7 +179,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
     let mut open = HashSet::from([tree.identity(root)]);
     loop {
         let current = levels.last_mut()?;
-        let Some(part) = tree.next(&mut current.cursor).ok()? else {
+        let Some(part) = tree.next(&mut current.cursor) else {
             open.remove(&current.identity);
             levels.pop();
             continue;

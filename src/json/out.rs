@@ -6,6 +6,7 @@ use std::io;
 use serde_json::ser::{CompactFormatter, Formatter as _};
 
 use crate::sink::{Clock, Day};
+use crate::tree::Leaf;
 
 /// Bytes at the start: most sessions fit.
 const START: usize = 4096;
@@ -40,7 +41,7 @@ impl Out {
     }
 
     /// The place for `count` bytes more.
-    #[inline]
+    #[inline(always)]
     fn room(&mut self, count: usize) -> &mut [u8] {
         let end = self.len + count + SLACK;
         if end > self.bytes.len() {
@@ -55,21 +56,21 @@ impl Out {
     }
 
     /// Bytes as they are.
-    #[inline]
+    #[inline(always)]
     pub fn put(&mut self, raw: &[u8]) {
         self.room(raw.len())[..raw.len()].copy_from_slice(raw);
         self.len += raw.len();
     }
 
     /// Bytes as they are, of a number known beforehand.
-    #[inline]
+    #[inline(always)]
     pub fn put_array<const N: usize>(&mut self, raw: &[u8; N]) {
         self.room(N)[..N].copy_from_slice(raw);
         self.len += N;
     }
 
     /// One byte.
-    #[inline]
+    #[inline(always)]
     pub fn byte(&mut self, byte: u8) {
         self.room(1)[0] = byte;
         self.len += 1;
@@ -97,7 +98,7 @@ impl Out {
     /// A text in its quotes.
     #[inline]
     pub fn text(&mut self, text: &str) {
-        if !self.plain(text.as_bytes()) {
+        if !self.plain(b"\"", text.as_bytes(), b"\"") {
             self.byte(b'"');
             self.escaped(text);
             self.byte(b'"');
@@ -107,18 +108,28 @@ impl Out {
     /// A text whose characters are one byte each, in its quotes.
     #[inline]
     pub fn latin1(&mut self, text: &[u8]) {
-        if !self.plain(text) {
+        if !self.plain(b"\"", text, b"\"") {
+            self.byte(b'"');
             self.escaped_latin1(text);
+            self.byte(b'"');
         }
     }
 
-    /// Writes a text if nothing of it needs an escape: by words, each of them looked at on the way.
+    /// A key with what stands around it, if nothing of it needs an escape.
     #[inline]
-    fn plain(&mut self, raw: &[u8]) -> bool {
+    pub fn key(&mut self, raw: &[u8], first: bool) -> bool {
+        if first { self.plain(b"\"", raw, b"\":") } else { self.plain(b",\"", raw, b"\":") }
+    }
+
+    /// Writes a text if nothing of it needs an escape: by words, each of them looked at on the way.
+    #[inline(always)]
+    fn plain<const B: usize, const A: usize>(&mut self, before: &[u8; B], raw: &[u8], after: &[u8; A]) -> bool {
         let size = raw.len();
-        let room = self.room(size + 2);
-        room[0] = b'"';
-        let target = &mut room[1..];
+        let room = self.room(B + size + A);
+        let Some((start, target)) = room.split_first_chunk_mut::<B>() else {
+            return false;
+        };
+        *start = *before;
         let special = if let (Some(first), Some(last)) = (raw.first_chunk::<8>(), raw.last_chunk::<8>()) {
             let mut special = needs_escape(u64::from_le_bytes(*first)) | needs_escape(u64::from_le_bytes(*last));
             if size > 16 {
@@ -138,7 +149,6 @@ impl Out {
         } else if let [first, .., last] = raw {
             let middle = raw[size / 2];
             target[..3].copy_from_slice(&[*first, middle, *last]);
-            target[size - 1] = *last;
             needs_escape(u64::from_le_bytes([*first, middle, *last, b'a', b'a', b'a', b'a', b'a']))
         } else if let [only] = raw {
             target[0] = *only;
@@ -149,8 +159,8 @@ impl Out {
         if special != 0 {
             return false;
         }
-        target[size] = b'"';
-        self.len += size + 2;
+        target[size..size + A].copy_from_slice(after);
+        self.len += B + size + A;
         true
     }
 
@@ -168,7 +178,6 @@ impl Out {
     }
 
     fn escaped_latin1(&mut self, text: &[u8]) {
-        self.byte(b'"');
         for &byte in text {
             match byte {
                 b'"' | b'\\' => self.escape(char::from(byte)),
@@ -176,7 +185,6 @@ impl Out {
                 _ => self.escape(char::from(byte)),
             }
         }
-        self.byte(b'"');
     }
 
     /// A character that may need an escape.
@@ -219,8 +227,36 @@ impl Out {
         }
     }
 
-    /// A finite float as Python writes it.
+    /// Null, a truth value, a number or a text.
+    #[inline]
+    pub fn leaf(&mut self, leaf: Leaf<'_>) {
+        match leaf {
+            Leaf::Text(text) => self.text(text),
+            Leaf::Latin1(text) => self.latin1(text),
+            Leaf::Int(value) => self.int(value),
+            Leaf::None => self.put_array(b"null"),
+            Leaf::Bool(true) => self.put_array(b"true"),
+            Leaf::Bool(false) => self.put_array(b"false"),
+            Leaf::Float(value) => self.float(value),
+        }
+    }
+
+    /// A float as Python writes it; tagged if it is not finite.
     pub fn float(&mut self, value: f64) {
+        if value.is_finite() {
+            return self.finite(value);
+        }
+        self.put_array(br#"{" f":""#);
+        match value {
+            f64::INFINITY => self.put_array(b"inf"),
+            f64::NEG_INFINITY => self.put_array(b"-inf"),
+            _ if value.to_bits() == f64::NAN.to_bits() => self.put_array(b"nan"),
+            _ => self.print(format_args!("{:016x}", value.to_bits())),
+        }
+        self.put_array(br#""}"#);
+    }
+
+    fn finite(&mut self, value: f64) {
         let start = self.len;
         let _ = CompactFormatter.write_f64(self, value);
         let mut text = [0; 32];

@@ -111,7 +111,7 @@ struct Writer<'t, T: Tree> {
 type Step<T, R = ()> = Result<R, Failure<<T as Tree>::Error>>;
 
 impl<T: Tree> Writer<'_, T> {
-    /// Goes on to the next value that is no leaf, or stands in no list or object; none at the end.
+    /// Goes on to the next value that is no leaf; none at the end.
     fn advance(&mut self) -> Step<T, Option<T::Value>> {
         let tree = self.tree;
         loop {
@@ -119,47 +119,54 @@ impl<T: Tree> Writer<'_, T> {
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(None);
             };
-            let part = match &frame.kind {
+            let first = frame.count == 0;
+            let part = match frame.kind {
                 Kind::Object { marked } => {
-                    let (first, marked) = (frame.count == 0, *marked);
-                    frame.count += 1;
-                    match tree.pair(&mut frame.cursor)? {
-                        Some((key, value)) => {
-                            self.key(&key, first, marked)?;
-                            value
-                        }
-                        None => {
-                            self.close(first);
-                            continue;
-                        }
-                    }
-                }
-                _ => match tree.next(&mut frame.cursor)? {
-                    Some(part) => {
-                        self.before(&part);
-                        part
-                    }
-                    None => {
-                        self.end()?;
+                    let Some((key, value)) = tree.pair(&mut frame.cursor) else {
+                        self.close(first);
                         continue;
+                    };
+                    frame.count += 1;
+                    let raw = match tree.leaf(&key) {
+                        Some(Leaf::Text(text)) => Some(text.as_bytes()),
+                        Some(Leaf::Latin1(text)) => Some(text),
+                        _ => None,
+                    };
+                    let is_plain = !marked && self.style.indent == 0 && raw.is_some_and(|raw| self.out.key(raw, first));
+                    if !is_plain {
+                        self.key(&key, first, marked)?;
                     }
-                },
+                    value
+                }
+                _ => {
+                    let Some(part) = tree.next(&mut frame.cursor) else {
+                        self.end(first)?;
+                        continue;
+                    };
+                    frame.count += 1;
+                    if matches!(frame.kind, Kind::Items) && self.style.indent == 0 {
+                        if !first {
+                            self.out.byte(b',');
+                        }
+                    } else {
+                        self.before(&part);
+                    }
+                    part
+                }
             };
             match tree.leaf(&part) {
-                Some(leaf) => self.leaf(leaf),
+                Some(leaf) => self.out.leaf(leaf),
                 None => return Ok(Some(part)),
             }
         }
     }
 
     /// What stands before a part of a container that is no object.
-    #[inline]
     fn before(&mut self, part: &T::Value) {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
-        let count = frame.count;
-        frame.count += 1;
+        let count = frame.count - 1;
         match &mut frame.kind {
             Kind::Stub { labels, .. } => {
                 if let Some(label) = labels.pop() {
@@ -179,7 +186,7 @@ impl<T: Tree> Writer<'_, T> {
     }
 
     /// The end of the parts of a container that is no object.
-    fn end(&mut self) -> Step<T> {
+    fn end(&mut self, empty: bool) -> Step<T> {
         let Some(frame) = self.frames.last_mut() else {
             return Ok(());
         };
@@ -190,7 +197,6 @@ impl<T: Tree> Writer<'_, T> {
             self.out.byte(b'[');
             return self.push(new_frame(*items, 0, b"]", None));
         }
-        let empty = frame.count == 0;
         self.close(empty);
         Ok(())
     }
@@ -209,7 +215,6 @@ impl<T: Tree> Writer<'_, T> {
         }
     }
 
-    #[inline]
     fn key(&mut self, key: &T::Value, first: bool, marked: bool) -> Step<T> {
         if !first {
             self.out.byte(b',');
@@ -238,7 +243,6 @@ impl<T: Tree> Writer<'_, T> {
         Ok(())
     }
 
-    #[inline]
     fn colon(&mut self) {
         self.out.byte(b':');
         if self.style.indent > 0 {
@@ -305,24 +309,11 @@ impl<T: Tree> Writer<'_, T> {
         self.out.byte(b'}');
     }
 
-    #[inline]
-    fn leaf(&mut self, leaf: Leaf<'_>) {
-        match leaf {
-            Leaf::Text(text) => self.out.text(text),
-            Leaf::Latin1(text) => self.out.latin1(text),
-            Leaf::Int(value) => self.out.int(value),
-            Leaf::None => self.out.put_array(b"null"),
-            Leaf::Bool(true) => self.out.put_array(b"true"),
-            Leaf::Bool(false) => self.out.put_array(b"false"),
-            Leaf::Float(value) => self.float(value),
-        }
-    }
-
     /// Writes a value that is a leaf, or opens a container.
     fn value(&mut self, value: &T::Value) -> Step<T> {
         let tree = self.tree;
         match tree.shape(value)? {
-            Shape::Leaf(leaf) => self.leaf(leaf),
+            Shape::Leaf(leaf) => self.out.leaf(leaf),
             Shape::Text(text) => self.out.text(&text),
             Shape::Decimal => {
                 let (out, sure) = (&mut self.out, &mut self.sure);
@@ -364,11 +355,9 @@ impl<T: Tree> Writer<'_, T> {
                 self.sure &= digits.len() <= SURE_DIGITS;
                 self.out.put(digits.as_bytes());
             }
-            shape @ (Shape::List
-            | Shape::Tuple
-            | Shape::Set
-            | Shape::FrozenSet
-            | Shape::Dict(DictKind::Plain, Keys::Text | Keys::Other)) => self.container(value, shape)?,
+            shape @ (Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Dict(DictKind::Plain)) => {
+                self.container(value, shape)?
+            }
             shape => {
                 self.sure = false;
                 self.rare(value, shape)?;
@@ -397,9 +386,9 @@ impl<T: Tree> Writer<'_, T> {
             }
             Shape::Complex(real, imaginary) => {
                 self.out.put_array(br#"{" complex":["#);
-                self.float(real);
+                self.out.float(real);
                 self.out.byte(b',');
-                self.float(imaginary);
+                self.out.float(imaginary);
                 self.out.put(b"]}");
             }
             Shape::Range(bounds) => {
@@ -470,15 +459,22 @@ impl<T: Tree> Writer<'_, T> {
                 self.out.byte(b'[');
                 frame(parts, Kind::Items, 0, b"]")
             }
-            Shape::Dict(DictKind::Plain, Keys::Text) => {
-                self.out.byte(b'{');
-                frame(parts, Kind::Object { marked: false }, 0, b"}")
-            }
-            Shape::Dict(DictKind::Plain, Keys::Tag) => {
-                self.out.put_array(br#"{" di":{"#);
-                frame(parts, Kind::Object { marked: true }, 0, b"}}")
-            }
-            Shape::Dict(kind, _) => {
+            Shape::Dict(DictKind::Plain) => match tree.keys(&parts) {
+                Keys::Text => {
+                    self.out.byte(b'{');
+                    frame(parts, Kind::Object { marked: false }, 0, b"}")
+                }
+                Keys::Tag => {
+                    self.sure = false;
+                    self.out.put_array(br#"{" di":{"#);
+                    frame(parts, Kind::Object { marked: true }, 0, b"}}")
+                }
+                Keys::Other => {
+                    self.out.put_array(br#"{" dict":["#);
+                    frame(parts, Kind::Hashed(2), 0, b"]}")
+                }
+            },
+            Shape::Dict(kind) => {
                 match kind {
                     DictKind::Ordered => self.out.put_array(br#"{" ordereddict":["#),
                     DictKind::Counter => self.out.put_array(br#"{" counter":["#),
@@ -519,7 +515,7 @@ impl<T: Tree> Writer<'_, T> {
                     return Err(ErrorKind::Misplaced("a stub can't be written").into());
                 }
                 let labels = [state.as_ref().map(|_| "state"), args.as_ref().map(|_| "args")];
-                let some = tree.next(&mut tree.parts(value)?)?.is_some();
+                let some = tree.next(&mut tree.parts(value)?).is_some();
                 let items = some.then(|| Box::new(parts));
                 let kind = Kind::Stub { labels: labels.into_iter().flatten().collect(), items };
                 let cursor = tree.walk(args.into_iter().chain(state).collect());
@@ -549,17 +545,6 @@ impl<T: Tree> Writer<'_, T> {
         }
         self.frames.push(frame);
         Ok(())
-    }
-
-    fn float(&mut self, value: f64) {
-        match value {
-            _ if value.is_finite() => self.out.float(value),
-            _ if value.is_nan() && value.to_bits() != f64::NAN.to_bits() => {
-                self.tagged(br#"{" f":"#, &format!("{:016x}", value.to_bits()));
-            }
-            _ if value.is_nan() => self.tagged(br#"{" f":"#, "nan"),
-            _ => self.tagged(br#"{" f":"#, if value > 0.0 { "inf" } else { "-inf" }),
-        }
     }
 
     /// A time, behind its tag: text where text holds all of it, else a list with the fold and the zone.

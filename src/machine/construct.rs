@@ -651,7 +651,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// The digits of a Decimal in Decimal's own grammar.
-    fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
+    pub(super) fn check_decimal(&self, text: &str) -> Step<'a, S, usize> {
         let invalid = ErrorKind::Invalid("Decimal");
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let points = unsigned.bytes().filter(|byte| *byte == b'.').count();

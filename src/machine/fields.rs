@@ -175,34 +175,38 @@ pub fn normal_timedelta(days: i64, seconds: i64, microseconds: i64) -> Result<(i
 // ---- ISO text
 
 fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|value| digits && range.contains(value))
+    digits(text.as_bytes()).filter(|value| range.contains(value))
+}
+
+/// The number that these digits stand for; there are few of them, and nothing else.
+#[inline]
+fn digits(raw: &[u8]) -> Option<u32> {
+    raw.iter().try_fold(0_u32, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
 }
 
 /// A date of the form `2024-05-02`.
 pub fn iso_date(text: &str) -> Option<Day> {
-    let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
-    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
+    let &[a, b, c, d, b'-', e, f, b'-', g, h] = text.as_bytes() else {
         return None;
-    }
-    date(number(year, 1..=9999)?, number(month, 1..=12)?, number(day, 1..=31)?)
+    };
+    date(digits(&[a, b, c, d])?, digits(&[e, f])?, digits(&[g, h])?)
 }
 
 /// A time of the form `10:11:12.000013`, and what stands behind it.
 pub fn iso_time(text: &str) -> Option<(Clock, &str)> {
-    let hour = number(text.get(..2)?, 0..=23)?;
-    let minute = number(text.get(3..5)?, 0..=59)?;
-    let second = number(text.get(6..8)?, 0..=59)?;
-    if text.get(2..3)? != ":" || text.get(5..6)? != ":" {
+    let &[a, b, b':', c, d, b':', e, f, ref rest @ ..] = text.as_bytes() else {
+        return None;
+    };
+    let (hour, minute, second) = (digits(&[a, b])?, digits(&[c, d])?, digits(&[e, f])?);
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let rest = &text[8..];
-    let (microsecond, rest) = match rest.strip_prefix('.') {
-        Some(rest) => (number(rest.get(..6)?, 0..=999_999)?, &rest[6..]),
-        None => (0, rest),
+    let (microsecond, size) = match rest {
+        [b'.', part @ ..] => (digits(part.get(..6)?)?, 15),
+        _ => (0, 8),
     };
     let clock = Clock { hour: hour as u8, minute: minute as u8, second: second as u8, microsecond, fold: false };
-    Some((clock, rest))
+    Some((clock, text.get(size..)?))
 }
 
 /// A date and a time with a `T` between them, and what stands behind it.

@@ -33,20 +33,45 @@ enum Kind<'a> {
 /// An object that is not closed yet.
 #[derive(Default)]
 struct Object<'a> {
-    /// The only key so far, if it looks like a tag. It is not on the stack.
-    tag: Option<Quoted<'a>>,
+    /// The first key, if it looks like a tag.
+    first: Option<Quoted<'a>>,
+    /// It is the only key so far, and not on the stack.
+    tagged: bool,
+    /// All keys so far are that one.
+    repeated: bool,
     /// The tag's list is on the stack as items, and not as a list.
     open: bool,
     /// The tag's value is a dict whose key was escaped.
     escaped: bool,
-    /// All keys so far are this one, which looks like a tag.
-    repeated: Option<Quoted<'a>>,
-    keys: usize,
+}
+
+/// A tag with a text that says all of it: the kinds that sessions have many of.
+#[derive(Clone, Copy)]
+enum TextTag {
+    DateTime,
+    Date,
+    Time,
+    Decimal,
+    Uuid,
+}
+
+impl TextTag {
+    #[inline]
+    fn of(tag: &[u8]) -> Option<Self> {
+        Some(match tag {
+            b" decimal" => Self::Decimal,
+            b" datetime" => Self::DateTime,
+            b" date" => Self::Date,
+            b" time" => Self::Time,
+            b" u" => Self::Uuid,
+            _ => return None,
+        })
+    }
 }
 
 impl Object<'_> {
-    fn is_tag(&self, tag: &str) -> bool {
-        matches!(&self.tag, Some(Quoted::Text(text)) if text == tag)
+    fn is_tag(&self, tag: &[u8]) -> bool {
+        self.tagged && self.first.as_ref().is_some_and(|first| first.as_bytes() == tag)
     }
 }
 
@@ -106,11 +131,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                     (Some(b','), Kind::Object(object)) => {
                         tokens.pass();
-                        if let Some(key) = object.tag.take() {
+                        if std::mem::take(&mut object.tagged)
+                            && let Some(key) = object.first.clone()
+                        {
                             // It is no tag, but the first of several keys.
                             self.json_untag(key, object.open, level.start)?;
                         }
-                        self.json_key(tokens, object)?;
+                        let key = self.json_key(tokens)?;
+                        object.repeated &= object.first.as_ref() == Some(&key);
+                        self.json_push_key(key)?;
                         break;
                     }
                     (Some(b']'), Kind::Array) => {
@@ -118,7 +147,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         let start = level.start;
                         levels.pop();
                         match levels.last_mut().map(|outer| &mut outer.kind) {
-                            Some(Kind::Object(object)) if object.tag.is_some() => object.open = true,
+                            Some(Kind::Object(object)) if object.tagged => object.open = true,
                             _ => self.list(start)?,
                         }
                     }
@@ -129,7 +158,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         levels.pop();
                         // The content of `" di"` is a dict, if that tag's object is closed right behind it.
                         match levels.last_mut().map(|outer| &mut outer.kind) {
-                            Some(Kind::Object(outer)) if outer.is_tag(" di") && tokens.peek() == Some(b'}') => {
+                            Some(Kind::Object(outer)) if outer.is_tag(b" di") && tokens.peek() == Some(b'}') => {
                                 outer.escaped = true;
                                 self.json_escaped(object, start)?;
                             }
@@ -160,17 +189,23 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Some(b'{') => {
                 tokens.pass();
-                let mut object = Object::default();
-                let empty = tokens.peek() == Some(b'}');
-                if !empty {
-                    self.json_key(tokens, &mut object)?;
+                if tokens.peek() == Some(b'}') {
+                    self.json_open(levels, Kind::Object(Object::default()))?;
+                    return Ok(true);
                 }
+                let key = self.json_key(tokens)?;
+                if !key.as_bytes().starts_with(b" ") {
+                    self.json_open(levels, Kind::Object(Object::default()))?;
+                    self.json_push_key(key)?;
+                    return Ok(false);
+                }
+                self.json_bound(levels)?;
+                if tokens.peek() == Some(b'"') {
+                    return self.json_tagged_text(tokens, levels, key);
+                }
+                let object = Object { first: Some(key), tagged: true, repeated: true, ..Object::default() };
                 self.json_open(levels, Kind::Object(object))?;
-                // The key is on the stack already.
-                if let Some(Level { start, kind: Kind::Object(object) }) = levels.last_mut() {
-                    *start -= usize::from(object.keys == 1 && object.tag.is_none());
-                }
-                return Ok(empty);
+                return Ok(false);
             }
             Some(b'n') if tokens.word("null") => {
                 let value = self.sink.none()?;
@@ -186,6 +221,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             Some(b'-' | b'0'..=b'9' | b'N' | b'I') => {
                 let value = match tokens.number()? {
+                    Number::Small(value) => self.sink.int(value),
                     Number::Int(digits) => self.int_text(digits),
                     Number::Float(value) => self.sink.float(value),
                 };
@@ -199,10 +235,49 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(true)
     }
 
+    /// A key that looks like a tag, and a text behind it. If there is nothing else in the object, the tag is
+    /// carried out without putting anything on the stack. True, since the value is complete in any case.
+    fn json_tagged_text(
+        &mut self,
+        tokens: &mut Tokens<'a>,
+        levels: &mut Vec<Level<'a>>,
+        tag: Quoted<'a>,
+    ) -> Step<'a, S, bool> {
+        self.offset = tokens.position();
+        let text = tokens.quoted()?;
+        let kind = if tokens.peek() == Some(b'}') { TextTag::of(tag.as_bytes()) } else { None };
+        if let Some(kind) = kind
+            && let Some(text) = text.to_text()
+        {
+            self.offset = tokens.position();
+            tokens.pass();
+            if S::LEAF > 0 {
+                self.budget.memory(S::LEAF)?;
+            }
+            let made = self.json_text_tag(kind, text);
+            let made = self.without_opcode(made);
+            let slot = match made {
+                Ok(slot) => slot,
+                Err(failure) => self.stand_in(failure, Vec::new())?,
+            };
+            self.stack.push(slot);
+            return Ok(true);
+        }
+        let object = Object { first: Some(tag), tagged: true, repeated: true, ..Object::default() };
+        self.json_open(levels, Kind::Object(object))?;
+        let slot = self.json_text(text)?;
+        self.stack.push(slot);
+        Ok(true)
+    }
+
     /// Bounds what is open before it is known how deep it is: a tag takes two levels for one of its value.
-    fn json_open(&mut self, levels: &mut Vec<Level<'a>>, kind: Kind<'a>) -> Step<'a, S> {
+    fn json_bound(&self, levels: &[Level<'a>]) -> Step<'a, S> {
         let bound = self.budget.limits().depth.saturating_mul(2).saturating_add(8);
-        limits::check(levels.len() as u64, bound, Limit::Depth)?;
+        Ok(limits::check(levels.len() as u64, bound, Limit::Depth)?)
+    }
+
+    fn json_open(&mut self, levels: &mut Vec<Level<'a>>, kind: Kind<'a>) -> Step<'a, S> {
+        self.json_bound(levels)?;
         reserve(levels)?;
         levels.push(Level { start: self.stack.len(), kind });
         Ok(())
@@ -213,14 +288,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.budget.memory(S::LEAF)?;
         }
         let value = match text {
-            Quoted::Text(text) => self.sink.text(text)?,
+            Quoted::Plain(raw) => self.sink.utf8(raw)?,
+            Quoted::Text(text) => self.sink.text(Cow::Owned(text))?,
             Quoted::Surrogates(raw) => self.sink.text_surrogates(Cow::Owned(raw))?,
         };
         Ok(Slot::Value(value, 0))
     }
 
     /// Reads a key and its colon.
-    fn json_key(&mut self, tokens: &mut Tokens<'a>, object: &mut Object<'a>) -> Step<'a, S> {
+    #[inline]
+    fn json_key(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S, Quoted<'a>> {
         let byte = tokens.peek();
         self.offset = tokens.position();
         match byte {
@@ -234,17 +311,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(_) => return Err(ErrorKind::Json("a colon is due").into()),
             None => return Err(ErrorKind::EndOfJson.into()),
         }
-        object.keys += 1;
-        if object.keys == 1 && key.as_bytes().starts_with(b" ") {
-            object.repeated = Some(key.clone());
-            object.tag = Some(key);
-            return Ok(());
-        }
-        if object.repeated.as_ref() != Some(&key) {
-            object.repeated = None;
-        }
+        Ok(key)
+    }
+
+    #[inline]
+    fn json_push_key(&mut self, key: Quoted<'a>) -> Step<'a, S> {
         reserve(&mut self.stack)?;
-        let slot = self.json_text(key)?;
+        let slot = match key {
+            Quoted::Plain(raw) => {
+                if S::LEAF > 0 {
+                    self.budget.memory(S::LEAF)?;
+                }
+                Slot::Value(self.sink.key(raw)?, 0)
+            }
+            key => self.json_text(key)?,
+        };
         self.stack.push(slot);
         Ok(())
     }
@@ -262,8 +343,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The end of what is the content of `" di"`: a dict of one key that looks like a tag, with two underscores.
     fn json_escaped(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
-        let bare = match object.tag {
-            Some(Quoted::Text(key)) => key.strip_suffix("__").map(|bare| Quoted::Text(Cow::Owned(bare.to_owned()))),
+        let bare = match object.first.filter(|_| object.tagged) {
+            Some(Quoted::Plain(key)) => key.strip_suffix(b"__").map(Quoted::Plain),
+            Some(Quoted::Text(key)) => key.strip_suffix("__").map(|bare| Quoted::Text(bare.to_owned())),
             Some(Quoted::Surrogates(key)) => key.strip_suffix(b"__").map(|bare| Quoted::Surrogates(bare.to_owned())),
             None => None,
         };
@@ -278,15 +360,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The end of an object: what its tag says, or a dict.
     fn json_object(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
-        if let Some(tag) = object.tag {
+        if object.tagged {
             let causes: Vec<_> = if S::SALVAGE { self.stack[start..].to_vec() } else { Vec::new() };
-            let made = match tag {
-                Quoted::Text(tag) if tag == " di" && object.escaped => {
-                    self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into())
-                }
-                Quoted::Text(tag) => self.json_tag(&tag, object.open, start),
+            let made = match object.first.as_ref().and_then(Quoted::as_str) {
+                Some(" di") if object.escaped => self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into()),
+                Some(tag) => self.json_tag(tag, object.open, start),
                 // A tag is text that every system can write.
-                Quoted::Surrogates(_) => Err(ErrorKind::UnknownTag.into()),
+                None => Err(ErrorKind::UnknownTag.into()),
             };
             let made = self.without_opcode(made);
             let slot = match made {
@@ -297,7 +377,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.stack.push(slot);
             return Ok(());
         }
-        if object.repeated.is_some() {
+        if object.repeated {
             // Other readers would see one key, and take it for a tag.
             self.stack.truncate(start);
             let refused = self.without_opcode(Err::<(), _>(ErrorKind::UnknownTag.into()));
@@ -317,7 +397,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             raw.extend(part.ok_or(ErrorKind::Invalid("content of a tag"))?);
         }
         self.json_text(match String::from_utf8(raw) {
-            Ok(text) => Quoted::Text(Cow::Owned(text)),
+            Ok(text) => Quoted::Text(text),
             Err(error) => Quoted::Surrogates(error.into_bytes()),
         })
     }
@@ -425,7 +505,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         _ => return Err(wrong().into()),
                     };
                     let zone = self.zone_argument(std::slice::from_ref(&zone))?;
-                    return self.json_moment(tag, &text, fold, zone, false);
+                    return self.json_moment(tag, &text, fold, zone);
                 }
                 " timezone" if count == 2 => {
                     let name = self.stack.pop().ok_or_else(wrong)?;
@@ -449,7 +529,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         },
                         _ => return Err(wrong().into()),
                     };
-                    return self.json_uuid(&text, Some(safe));
+                    return self.json_uuid(&text, safe);
                 }
                 " reduce" => return self.json_reduce(start),
                 " str" => return self.json_joined(start),
@@ -479,6 +559,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             return Err(wrong().into());
         };
+        if let Some(kind) = TextTag::of(tag.as_bytes()) {
+            return self.json_text_tag(kind, Cow::Owned(text));
+        }
         match tag {
             " m" => self.json_markup(slot),
             " b" | " bytearray" => {
@@ -492,7 +575,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 };
                 Ok(Slot::Value(made, 0))
             }
-            " u" => self.json_uuid(&slot, None),
             " f" => {
                 let value = match text.as_str() {
                     "nan" => f64::NAN,
@@ -520,15 +602,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.push_long(&value.to_signed_bytes_le())?;
                 self.stack.pop().ok_or_else(|| wrong().into())
             }
-            " decimal" => {
-                let row = globals::lookup("decimal", "Decimal").ok_or_else(wrong)?;
-                self.moment_or_decimal(row, &[slot])
-            }
-            " date" => {
-                let day = iso_date(&text).ok_or_else(wrong)?;
-                Ok(Slot::Value(self.sink.known(KnownValue::Date(day))?, 0))
-            }
-            " time" | " datetime" => self.json_moment(tag, &slot, false, None, true),
             " timezone" => {
                 let offset = iso_offset(&text).ok_or_else(wrong)?;
                 Ok(Slot::Value(self.fixed_zone(offset, None)?, 0))
@@ -544,6 +617,46 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             _ => Err(wrong().into()),
         }
+    }
+
+    /// What a tag makes of its text, for the kinds that sessions have many of.
+    fn json_text_tag(&mut self, kind: TextTag, text: Cow<'a, str>) -> Step<'a, S, Slot<S::Value>> {
+        let wrong = || ErrorKind::Invalid("content of a tag");
+        let known = match kind {
+            TextTag::Decimal => {
+                let digits = self.check_decimal(&text)?;
+                self.pay_digits(digits, false)?;
+                let text = self.sink.text(text)?;
+                return Ok(Slot::Value(self.sink.known(KnownValue::Decimal(&text))?, 0));
+            }
+            TextTag::DateTime => {
+                let (day, clock, rest) = iso_datetime(&text).ok_or_else(wrong)?;
+                let zone = self.json_offset(rest)?;
+                return Ok(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0));
+            }
+            TextTag::Time => {
+                let (clock, rest) = iso_time(&text).ok_or_else(wrong)?;
+                let zone = self.json_offset(rest)?;
+                return Ok(Slot::Value(self.sink.known(KnownValue::Time(clock, zone.as_ref()))?, 0));
+            }
+            TextTag::Date => KnownValue::Date(iso_date(&text).ok_or_else(wrong)?),
+            TextTag::Uuid => {
+                let digits = Some(&*text).filter(|text| is_hex(text, 32)).ok_or_else(wrong)?;
+                let int = u128::from_str_radix(digits, 16).map_err(|_| wrong())?;
+                self.budget.memory(cost::TUPLE)?;
+                KnownValue::Uuid(int, None)
+            }
+        };
+        Ok(Slot::Value(self.sink.known(known)?, 0))
+    }
+
+    /// A zone behind a time.
+    fn json_offset(&mut self, text: &str) -> Step<'a, S, Option<S::Value>> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let offset = iso_offset(text).ok_or(ErrorKind::Invalid("content of a tag"))?;
+        self.fixed_zone(offset, None).map(Some)
     }
 
     fn even(&self, count: usize) -> Step<'a, S> {
@@ -610,7 +723,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         text: &Slot<S::Value>,
         fold: bool,
         zone: Option<S::Value>,
-        offset: bool,
     ) -> Step<'a, S, Slot<S::Value>> {
         let wrong = || ErrorKind::Invalid("content of a tag");
         let text = self.text_of(text).ok_or_else(wrong)?;
@@ -619,11 +731,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => iso_datetime(&text).map(|(day, clock, rest)| (Some(day), clock, rest)),
         }
         .ok_or_else(wrong)?;
-        let zone = match rest {
-            "" => zone,
-            rest if offset => Some(self.fixed_zone(iso_offset(rest).ok_or_else(wrong)?, None)?),
-            _ => return Err(wrong().into()),
-        };
+        if !rest.is_empty() {
+            return Err(wrong().into());
+        }
         clock.fold = fold;
         let known = match day {
             Some(day) => KnownValue::DateTime(day, clock, zone.as_ref()),
@@ -632,12 +742,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Slot::Value(self.sink.known(known)?, 0))
     }
 
-    fn json_uuid(&mut self, text: &Slot<S::Value>, safe: Option<i64>) -> Step<'a, S, Slot<S::Value>> {
+    fn json_uuid(&mut self, text: &Slot<S::Value>, safe: i64) -> Step<'a, S, Slot<S::Value>> {
         let wrong = || ErrorKind::Invalid("content of a tag");
         let text = self.text_of(text).filter(|text| is_hex(text, 32)).ok_or_else(wrong)?;
         let int = u128::from_str_radix(&text, 16).map_err(|_| wrong())?;
         self.budget.memory(cost::TUPLE)?;
-        Ok(Slot::Value(self.sink.known(KnownValue::Uuid(int, safe))?, 0))
+        Ok(Slot::Value(self.sink.known(KnownValue::Uuid(int, Some(safe)))?, 0))
     }
 
     fn json_markup(&mut self, text: Slot<S::Value>) -> Step<'a, S, Slot<S::Value>> {

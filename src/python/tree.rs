@@ -1,11 +1,13 @@
 //! How Python objects are looked at when they are written as JSON.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::ffi::PyTypeObject;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::type_object::PyTypeInfo;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
     PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfo, PyTzInfoAccess,
@@ -14,9 +16,9 @@ use pyo3::types::{
 use crate::error::{ErrorKind, Failure};
 use crate::limits::Limits;
 use crate::sink::{Clock, Day, Factory, Ip, Path};
-use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree};
 
-use super::ffi::json::{self as ffi, Entries};
+use super::ffi::json as ffi;
 use super::policy::CompiledPolicy;
 use super::session;
 use super::sink::PySink;
@@ -29,17 +31,21 @@ pub struct PyTree<'py, 'p> {
     py: Python<'py>,
     policy: &'p CompiledPolicy,
     limits: &'p Limits,
+    /// The keys and values of the dicts that are being walked over, which may change meanwhile.
+    held: RefCell<Vec<Option<Object<'py>>>>,
+    /// The classes of `datetime`.
+    moments: [*mut PyTypeObject; 4],
     /// Where inside of a foreign value it was that could not be read.
     pub inside: Cell<String>,
 }
 
 /// A walk over the parts of a container.
 pub enum Cursor<'py> {
-    /// With a value whose key was the last part.
-    Dict(Entries<'py>, Option<Object<'py>>),
-    Items(std::vec::IntoIter<Object<'py>>),
+    /// A part of [`PyTree::held`]: where it starts, where its next one is, and where it ends.
+    Held(usize, usize, usize, Keys),
     List(Bound<'py, PyList>, usize),
     Tuple(Bound<'py, PyTuple>, usize),
+    Items(Box<std::vec::IntoIter<Object<'py>>>),
 }
 
 fn failed(error: PyErr) -> Failure<PyErr> {
@@ -49,7 +55,13 @@ fn failed(error: PyErr) -> Failure<PyErr> {
 impl<'py, 'p> PyTree<'py, 'p> {
     /// A look at objects that will be read under this policy and these limits.
     pub fn new(py: Python<'py>, policy: &'p CompiledPolicy, limits: &'p Limits) -> Self {
-        Self { py, policy, limits, inside: Cell::default() }
+        let moments = [
+            PyDateTime::type_object_raw(py),
+            PyDate::type_object_raw(py),
+            PyTime::type_object_raw(py),
+            PyDelta::type_object_raw(py),
+        ];
+        Self { py, policy, limits, held: RefCell::default(), moments, inside: Cell::default() }
     }
 
     fn types(&self) -> &'p Types {
@@ -77,11 +89,8 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn found<'v>(&'v self, value: &'v Object<'py>) -> PyResult<Shape<'v, Object<'py>>> {
-        if let Some(leaf) = self.leaf(value) {
-            return Ok(Shape::Leaf(leaf));
-        }
-        if let Ok(dict) = value.cast_exact::<PyDict>() {
-            return Ok(Shape::Dict(DictKind::Plain, keys_of(dict)?));
+        if value.is_exact_instance_of::<PyDict>() {
+            return Ok(Shape::Dict(DictKind::Plain));
         }
         if value.is_exact_instance_of::<PyList>() {
             return Ok(Shape::List);
@@ -96,15 +105,18 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if let Some(shape) = self.moment(value)? {
             return Ok(shape);
         }
-        if let Ok(text) = value.cast_exact::<PyString>() {
+        if let Some(leaf) = self.leaf(value) {
+            return Ok(Shape::Leaf(leaf));
+        }
+        if let Some(text) = exactly::<PyString>(value) {
             return wide(text);
         }
-        if let Ok(int) = value.cast_exact::<PyInt>() {
+        if let Some(int) = exactly::<PyInt>(value) {
             let bits: u64 = int.call_method0(intern!(self.py, "bit_length"))?.extract()?;
             let format = if bits > DECIMAL_BITS { "#x" } else { "d" };
             return Ok(Shape::BigInt(Cow::Owned(int.call_method1("__format__", (format,))?.extract()?)));
         }
-        if let Ok(raw) = value.cast_exact::<PyBytes>() {
+        if let Some(raw) = exactly::<PyBytes>(value) {
             return Ok(Shape::Bytes(Cow::Borrowed(raw.as_bytes())));
         }
         if value.is_exact_instance_of::<PySet>() {
@@ -113,7 +125,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if value.is_exact_instance_of::<PyFrozenSet>() {
             return Ok(Shape::FrozenSet);
         }
-        if let Ok(raw) = value.cast_exact::<PyByteArray>() {
+        if let Some(raw) = exactly::<PyByteArray>(value) {
             return Ok(Shape::ByteArray(Cow::Owned(raw.to_vec())));
         }
         let is = |field: &Py<PyAny>| self.is(value, field);
@@ -143,17 +155,17 @@ impl<'py, 'p> PyTree<'py, 'p> {
             if is(field) {
                 // Attributes would be lost.
                 let bare = value.getattr("__dict__")?.is_empty()?;
-                return if bare { Ok(Shape::Dict(kind, Keys::Other)) } else { Ok(Shape::Foreign(full_name(value)?)) };
+                return if bare { Ok(Shape::Dict(kind)) } else { Ok(Shape::Foreign(full_name(value)?)) };
             }
         }
         if is(&types.default_dict) {
             let factory = value.getattr("default_factory")?;
             if factory.is_none() {
-                return Ok(Shape::Dict(DictKind::Default(None), Keys::Other));
+                return Ok(Shape::Dict(DictKind::Default(None)));
             }
             let is = |each: &Factory| types.factory(*each).bind(self.py).is(&factory);
             if let Some(factory) = Factory::OF_DEFAULTDICT.into_iter().find(is) {
-                return Ok(Shape::Dict(DictKind::Default(Some(factory)), Keys::Other));
+                return Ok(Shape::Dict(DictKind::Default(Some(factory))));
             }
             let class = factory.repr()?.to_string();
             return Ok(Shape::Foreign(format!("collections.defaultdict of {class}")));
@@ -170,7 +182,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if is(&types.range) {
             return Ok(Shape::Range([value.getattr("start")?, value.getattr("stop")?, value.getattr("step")?]));
         }
-        if let Ok(complex) = value.cast_exact::<PyComplex>() {
+        if let Some(complex) = exactly::<PyComplex>(value) {
             return Ok(Shape::Complex(complex.getattr("real")?.extract()?, complex.getattr("imag")?.extract()?));
         }
         if is(&types.struct_time) {
@@ -199,7 +211,10 @@ impl<'py, 'p> PyTree<'py, 'p> {
 
     /// A date, a time, or a duration.
     fn moment<'v>(&self, value: &Object<'py>) -> PyResult<Option<Shape<'v, Object<'py>>>> {
-        if let Ok(moment) = value.cast_exact::<PyDateTime>() {
+        if !self.moments.contains(&value.get_type_ptr()) {
+            return Ok(None);
+        }
+        if let Some(moment) = exactly::<PyDateTime>(value) {
             let tzinfo = moment.get_tzinfo().map(Bound::into_any);
             if let Some(zone) = &tzinfo
                 && !self.is_zone(zone)?
@@ -208,10 +223,10 @@ impl<'py, 'p> PyTree<'py, 'p> {
             }
             return Ok(Some(Shape::DateTime(day_of(moment), clock_of(moment), tzinfo)));
         }
-        if let Ok(date) = value.cast_exact::<PyDate>() {
+        if let Some(date) = exactly::<PyDate>(value) {
             return Ok(Some(Shape::Date(day_of(date))));
         }
-        if let Ok(time) = value.cast_exact::<PyTime>() {
+        if let Some(time) = exactly::<PyTime>(value) {
             let tzinfo = time.get_tzinfo().map(Bound::into_any);
             if let Some(zone) = &tzinfo
                 && !self.is_zone(zone)?
@@ -220,7 +235,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
             }
             return Ok(Some(Shape::Time(clock_of(time), tzinfo)));
         }
-        if let Ok(delta) = value.cast_exact::<PyDelta>() {
+        if let Some(delta) = exactly::<PyDelta>(value) {
             let (days, seconds) = (delta.get_days(), delta.get_seconds());
             return Ok(Some(Shape::TimeDelta { days, seconds, microseconds: delta.get_microseconds() }));
         }
@@ -228,14 +243,17 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn listed(&self, value: &Object<'py>) -> PyResult<Cursor<'py>> {
-        if let Ok(list) = value.cast_exact::<PyList>() {
+        if let Some(list) = exactly::<PyList>(value) {
             return Ok(Cursor::List(list.clone(), 0));
         }
-        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        if let Some(tuple) = exactly::<PyTuple>(value) {
             return Ok(Cursor::Tuple(tuple.clone(), 0));
         }
-        if let Ok(dict) = value.cast_exact::<PyDict>() {
-            return Ok(Cursor::Dict(Entries::of(dict), None));
+        if let Some(dict) = exactly::<PyDict>(value) {
+            let mut held = self.held.borrow_mut();
+            let start = held.len();
+            let keys = ffi::entries(dict, &mut held)?;
+            return Ok(Cursor::Held(start, start, held.len(), keys));
         }
         let types = self.types();
         let items = if self.is(value, &types.ordered_dict) {
@@ -266,7 +284,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         } else {
             value.try_iter()?.collect::<PyResult<_>>()?
         };
-        Ok(Cursor::Items(items.into_iter()))
+        Ok(Cursor::Items(Box::new(items.into_iter())))
     }
 }
 
@@ -275,21 +293,21 @@ impl<'py> Tree for PyTree<'py, '_> {
     type Cursor = Cursor<'py>;
     type Error = PyErr;
 
-    #[inline]
+    #[inline(always)]
     fn leaf<'v>(&'v self, value: &'v Object<'py>) -> Option<Leaf<'v>> {
-        if let Ok(text) = value.cast_exact::<PyString>() {
+        if let Some(text) = exactly::<PyString>(value) {
             return ffi::latin1(text).map(Leaf::Latin1);
         }
-        if let Ok(int) = value.cast_exact::<PyInt>() {
+        if let Some(int) = exactly::<PyInt>(value) {
             return ffi::small(int).map(Leaf::Int);
         }
         if value.is_none() {
             return Some(Leaf::None);
         }
-        if let Ok(value) = value.cast_exact::<PyBool>() {
+        if let Some(value) = exactly::<PyBool>(value) {
             return Some(Leaf::Bool(value.is_true()));
         }
-        if let Ok(value) = value.cast_exact::<PyFloat>() {
+        if let Some(value) = exactly::<PyFloat>(value) {
             return Some(Leaf::Float(value.value()));
         }
         None
@@ -302,37 +320,52 @@ impl<'py> Tree for PyTree<'py, '_> {
         self.listed(value).map_err(failed)
     }
     fn walk(&self, values: Vec<Object<'py>>) -> Cursor<'py> {
-        Cursor::Items(values.into_iter())
+        Cursor::Items(Box::new(values.into_iter()))
+    }
+    fn keys(&self, cursor: &Cursor<'py>) -> Keys {
+        match cursor {
+            Cursor::Held(.., keys) => *keys,
+            _ => Keys::Other,
+        }
     }
     #[inline]
-    fn next(&self, cursor: &mut Cursor<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
-        Ok(match cursor {
+    fn next(&self, cursor: &mut Cursor<'py>) -> Option<Object<'py>> {
+        match cursor {
             Cursor::List(list, index) => {
                 *index += 1;
-                list.get_item(*index - 1).ok()
+                ffi::list_item(list, *index - 1)
             }
             Cursor::Tuple(tuple, index) => {
                 *index += 1;
-                tuple.get_item(*index - 1).ok()
+                ffi::tuple_item(tuple, *index - 1)
+            }
+            Cursor::Held(start, next, end, _) => {
+                let mut held = self.held.borrow_mut();
+                if *next == *end {
+                    held.truncate(*start);
+                    return None;
+                }
+                *next += 1;
+                held.get_mut(*next - 1).and_then(Option::take)
             }
             Cursor::Items(items) => items.next(),
-            Cursor::Dict(entries, held) => match held.take() {
-                Some(value) => Some(value),
-                None => match entries.next().map_err(failed)? {
-                    Some((key, value)) => {
-                        *held = Some(value);
-                        Some(key)
-                    }
-                    None => None,
-                },
-            },
-        })
+        }
     }
     #[inline]
-    fn pair(&self, cursor: &mut Cursor<'py>) -> Result<Option<(Object<'py>, Object<'py>)>, Failure<PyErr>> {
-        match cursor {
-            Cursor::Dict(entries, _) => entries.next().map_err(failed),
-            _ => Ok(None),
+    fn pair(&self, cursor: &mut Cursor<'py>) -> Option<(Object<'py>, Object<'py>)> {
+        let Cursor::Held(start, next, end, _) = cursor else {
+            return None;
+        };
+        let mut held = self.held.borrow_mut();
+        if *next == *end {
+            held.truncate(*start);
+            return None;
+        }
+        let index = *next;
+        *next += 2;
+        match held.get_mut(index..index + 2) {
+            Some([key, value]) => key.take().zip(value.take()),
+            _ => None,
         }
     }
     fn decimal<R>(&self, value: &Object<'py>, take: impl FnOnce(&str) -> R) -> Result<R, Failure<PyErr>> {
@@ -387,29 +420,11 @@ fn clock_of(time: &impl PyTimeAccess) -> Clock {
     }
 }
 
-/// What the keys of a dict are.
-fn keys_of(dict: &Bound<'_, PyDict>) -> PyResult<Keys> {
-    let mut entries = Entries::of(dict);
-    let mut first = true;
-    while let Some((key, _)) = entries.next()? {
-        let Ok(text) = key.cast_exact::<PyString>() else {
-            return Ok(Keys::Other);
-        };
-        let tag = match ffi::latin1(text) {
-            Some(text) => text.first() == Some(&b' '),
-            None => match wide::<()>(text)? {
-                Shape::Surrogates(raw) if split_pair(&raw).is_some() => return Ok(Keys::Other),
-                Shape::Surrogates(raw) => raw.starts_with(b" "),
-                Shape::Text(text) => text.starts_with(' '),
-                _ => false,
-            },
-        };
-        if tag && first && dict.len() == 1 {
-            return Ok(Keys::Tag);
-        }
-        first = false;
-    }
-    Ok(Keys::Text)
+/// The value as one of exactly this class.
+#[inline(always)]
+fn exactly<'v, 'py, T: PyTypeInfo>(value: &'v Object<'py>) -> Option<&'v Bound<'py, T>> {
+    // A cast that fails makes an error, which holds the class.
+    if value.is_exact_instance_of::<T>() { value.cast_exact().ok() } else { None }
 }
 
 /// Text with characters of more than one byte, without Python's own cache of its UTF-8: it would stay.

@@ -38,17 +38,18 @@ mod kind {
     pub const BOOL: u64 = FIRST + 2;
     /// An integer that fits.
     pub const INT: u64 = FIRST + 3;
-    /// A part of the input.
-    pub const TEXT: u64 = FIRST + 4;
-    pub const BYTES: u64 = FIRST + 5;
+    /// A part of the input; text that is ASCII has its own kind.
+    pub const ASCII: u64 = FIRST + 4;
+    pub const TEXT: u64 = FIRST + 5;
+    pub const BYTES: u64 = FIRST + 6;
     /// The containers: the number of the word that tells where their items are.
-    pub const LIST: u64 = FIRST + 6;
-    pub const TUPLE: u64 = FIRST + 7;
-    pub const SET: u64 = FIRST + 8;
-    pub const FROZENSET: u64 = FIRST + 9;
-    pub const DICT: u64 = FIRST + 10;
+    pub const LIST: u64 = FIRST + 7;
+    pub const TUPLE: u64 = FIRST + 8;
+    pub const SET: u64 = FIRST + 9;
+    pub const FROZENSET: u64 = FIRST + 10;
+    pub const DICT: u64 = FIRST + 11;
     /// The number of a node.
-    pub const NODE: u64 = FIRST + 11;
+    pub const NODE: u64 = FIRST + 12;
 }
 
 impl NodeId {
@@ -205,7 +206,7 @@ impl<'a> ValueSink<'a> {
             kind::NONE => Node::None,
             kind::BOOL => Node::Bool(id.payload() != 0),
             kind::INT => Node::Int(id.int()),
-            kind::TEXT => Node::Text(text(self.input_of(id))),
+            kind::ASCII | kind::TEXT => Node::Text(text(self.input_of(id))),
             kind::BYTES => Node::Bytes(self.input_of(id)),
             kind::LIST => Node::List(self.held(id)),
             kind::TUPLE => Node::Tuple(self.held(id)),
@@ -236,7 +237,7 @@ impl<'a> ValueSink<'a> {
     /// UTF-8 of text, if it is some without surrogates.
     fn utf8_of(&self, id: NodeId) -> Option<&[u8]> {
         match id.kind() {
-            kind::TEXT => Some(self.input_of(id)),
+            kind::ASCII | kind::TEXT => Some(self.input_of(id)),
             kind::NODE => match &self.nodes[id.payload()] {
                 Held::Text(raw) => Some(raw),
                 _ => None,
@@ -445,7 +446,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     #[inline]
     fn utf8(&mut self, raw: &'a [u8]) -> Id {
-        match self.part(kind::TEXT, raw) {
+        match self.part(kind::ASCII, raw) {
             Some(part) if is_ascii(raw) => Ok(part),
             _ => self.checked_utf8(raw),
         }
@@ -569,7 +570,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             kind::NONE => View::None,
             kind::BOOL => View::Bool(value.payload() != 0),
             kind::INT => View::Int(value.int()),
-            kind::TEXT => View::Text(text(self.input_of(*value))),
+            kind::ASCII | kind::TEXT => View::Text(text(self.input_of(*value))),
             kind::BYTES => View::Bytes(self.input_of(*value)),
             kind::LIST => View::List,
             kind::TUPLE => View::Tuple,
@@ -583,7 +584,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     #[inline]
     fn is_text(&self, value: &NodeId) -> bool {
         match value.kind() {
-            kind::TEXT | kind::BYTES => true,
+            kind::ASCII | kind::TEXT | kind::BYTES => true,
             kind::NODE => {
                 matches!(self.nodes[value.payload()], Held::Text(_) | Held::Surrogates(_) | Held::Bytes(_))
             }
@@ -602,7 +603,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         match container.kind() {
             kind::DICT => self.held(*container).len() / 2,
             kind::LIST | kind::TUPLE | kind::SET | kind::FROZENSET => self.held(*container).len(),
-            kind::TEXT => container.payload() & ((1 << LENGTH) - 1),
+            kind::ASCII | kind::TEXT => container.payload() & ((1 << LENGTH) - 1),
             kind::NODE => self.len_of_node(*container),
             _ => 0,
         }

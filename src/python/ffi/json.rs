@@ -1,9 +1,11 @@
 //! What the JSON writer looks at in CPython's own memory: the characters of a text, a small integer, a dict's entries.
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+
+use crate::tree::{Keys, split_pair};
 
 /// The characters of a text, if they are one byte each.
 #[inline]
@@ -43,35 +45,56 @@ pub fn small(int: &Bound<'_, PyInt>) -> Option<i64> {
     (overflow == 0).then_some(value)
 }
 
-/// A walk over the entries of a dict.
-pub struct Entries<'py> {
-    dict: Bound<'py, PyDict>,
-    position: isize,
-    size: usize,
+/// Puts the keys and values of a dict behind what is held, and tells what the keys are.
+pub fn entries<'py>(dict: &Bound<'py, PyDict>, held: &mut Vec<Option<Bound<'py, PyAny>>>) -> PyResult<Keys> {
+    let py = dict.py();
+    held.try_reserve(2 * dict.len()).map_err(|_| PyMemoryError::new_err(()))?;
+    let mut keys = Keys::Text;
+    let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: a live dict, and three places for what it lends. Nothing can change the dict here, so that the
+    // position stays valid, and what is lent stays alive until it is owned.
+    while unsafe { ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) } != 0 {
+        // SAFETY: as above; neither is null.
+        let (key, value) = unsafe { (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value)) };
+        if keys != Keys::Other {
+            keys = match kind_of(&key)? {
+                Keys::Tag if dict.len() > 1 => Keys::Text,
+                kind => kind,
+            };
+        }
+        held.push(Some(key));
+        held.push(Some(value));
+    }
+    Ok(keys)
 }
 
-impl<'py> Entries<'py> {
-    /// Starts at the first entry.
-    pub fn of(dict: &Bound<'py, PyDict>) -> Self {
-        Self { dict: dict.clone(), position: 0, size: dict.len() }
+#[inline]
+fn kind_of(key: &Bound<'_, PyAny>) -> PyResult<Keys> {
+    if !key.is_exact_instance_of::<PyString>() {
+        return Ok(Keys::Other);
     }
+    let text = key.cast_exact()?;
+    Ok(match latin1(text) {
+        Some([b' ', ..]) => Keys::Tag,
+        Some(_) => Keys::Text,
+        None => match wtf8(text)?.as_bytes() {
+            raw if split_pair(raw).is_some() => Keys::Other,
+            [b' ', ..] => Keys::Tag,
+            _ => Keys::Text,
+        },
+    })
+}
 
-    /// The next key and its value.
-    #[inline]
-    pub fn next(&mut self) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
-        // As pickle does, which can't tell more either.
-        if self.dict.len() != self.size {
-            return Err(PyRuntimeError::new_err("dictionary changed size during iteration"));
-        }
-        let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: a live dict, and three places; the position is compared with the dict's own size at
-        // each call. What it lends is alive until the dict changes, which nothing does before both are owned.
-        unsafe {
-            if ffi::PyDict_Next(self.dict.as_ptr(), &mut self.position, &mut key, &mut value) == 0 {
-                return Ok(None);
-            }
-            let py = self.dict.py();
-            Ok(Some((Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value))))
-        }
-    }
+/// The item of a list, if there is one.
+#[inline]
+pub fn list_item<'py>(list: &Bound<'py, PyList>, index: usize) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: the index is below the length, which nothing changes before the item is owned.
+    (index < list.len()).then(|| unsafe { list.get_item_unchecked(index) })
+}
+
+/// The item of a tuple, if there is one.
+#[inline]
+pub fn tuple_item<'py>(tuple: &Bound<'py, PyTuple>, index: usize) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: the index is below the length of the tuple, which is complete.
+    (index < tuple.len()).then(|| unsafe { tuple.get_item_unchecked(index) })
 }

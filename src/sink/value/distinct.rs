@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use smallvec::SmallVec;
-
 use super::{Node, NodeId, ValueSink};
 
 /// Up to so many keys are compared with each other; more are hashed.
@@ -19,6 +17,24 @@ enum Key<'v> {
     Node(u64),
 }
 
+impl Key<'_> {
+    /// Equal for equal keys, never 0, and rarely equal for others.
+    #[inline]
+    fn mark(&self) -> u32 {
+        let bits = match *self {
+            Self::None => 0,
+            Self::Text(raw) | Self::Bytes(raw) => match (raw.first(), raw.last()) {
+                (Some(first), Some(last)) => (raw.len() as u32) << 16 | u32::from(*first) << 8 | u32::from(*last),
+                _ => 0,
+            },
+            Self::Int(value) => value as u32,
+            Self::Node(number) => number as u32,
+        };
+        bits | 1 << 31
+    }
+}
+
+#[inline]
 fn key<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Key<'v> {
     if let Some(raw) = values.utf8_of(id) {
         return Key::Text(raw);
@@ -39,12 +55,17 @@ fn repeated(values: &ValueSink<'_>, keys: impl ExactSizeIterator<Item = NodeId>,
     let count = keys.len();
     let keys = keys.map(|id| key(values, id)).enumerate();
     if count <= FEW {
-        let mut seen: SmallVec<[Key<'_>; FEW]> = SmallVec::new();
+        let mut seen = [Key::None; FEW];
+        let mut marks = [0; FEW];
         for (place, key) in keys {
-            if let Some(first) = seen.iter().position(|earlier| *earlier == key) {
+            let mark = key.mark();
+            // Most keys are told apart by their marks, all of which are compared at once.
+            if marks.iter().fold(false, |any, other| any | (*other == mark))
+                && let Some(first) = seen[..place].iter().position(|earlier| *earlier == key)
+            {
                 found(place, first);
             }
-            seen.push(key);
+            (marks[place], seen[place]) = (mark, key);
         }
         return;
     }
@@ -67,12 +88,6 @@ pub fn entries(values: &ValueSink<'_>, held: &[NodeId]) -> Option<Vec<NodeId>> {
         dropped[2 * place..2 * place + 2].fill(true);
     });
     last.map(|(entries, dropped)| kept(entries, &dropped))
-}
-
-/// Whether keys and values, alternating, are of one key.
-pub fn is_one_key(values: &ValueSink<'_>, held: &[NodeId]) -> bool {
-    let mut keys = held.iter().step_by(2).map(|id| key(values, *id));
-    keys.next().is_some_and(|first| keys.all(|other| other == first))
 }
 
 /// Each member once; none if that is how they stand already.

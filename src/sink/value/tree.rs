@@ -8,15 +8,22 @@ use crate::plain;
 use crate::sink::Sink;
 use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree, split_pair};
 
-use super::distinct::is_one_key;
-use super::{Known, Node, NodeId, ValueSink, entries, members};
+use super::{Known, Node, NodeId, ValueSink, entries, kind, members};
 
 /// A walk over the parts of a value.
 pub enum Cursor {
     /// The items of a container, from this one on.
     Of(NodeId, usize),
-    /// What is put together for the walk.
-    Own(std::vec::IntoIter<NodeId>),
+    /// What was put together for the walk, from this one on.
+    Own(Vec<NodeId>, usize),
+}
+
+impl Cursor {
+    #[inline]
+    fn pass(&mut self, count: usize) {
+        let (Self::Of(_, place) | Self::Own(_, place)) = self;
+        *place += count;
+    }
 }
 
 impl Tree for ValueSink<'_> {
@@ -26,13 +33,18 @@ impl Tree for ValueSink<'_> {
 
     #[inline]
     fn leaf<'v>(&'v self, id: &'v NodeId) -> Option<Leaf<'v>> {
-        Some(match self.node(*id) {
-            Node::Text(text) => Leaf::Text(text),
-            Node::Int(value) => Leaf::Int(value),
-            Node::None => Leaf::None,
-            Node::Bool(value) => Leaf::Bool(value),
-            Node::Float(value) => Leaf::Float(value),
-            _ => return None,
+        Some(match id.kind() {
+            // What is ASCII need not be looked through again.
+            kind::ASCII => Leaf::Latin1(self.input_of(*id)),
+            kind::INT => Leaf::Int(id.int()),
+            _ => match self.node(*id) {
+                Node::Text(text) => Leaf::Text(text),
+                Node::Int(value) => Leaf::Int(value),
+                Node::None => Leaf::None,
+                Node::Bool(value) => Leaf::Bool(value),
+                Node::Float(value) => Leaf::Float(value),
+                _ => return None,
+            },
         })
     }
 
@@ -56,22 +68,7 @@ impl Tree for ValueSink<'_> {
             Node::Set(_) => Shape::Set,
             Node::Deque(_, bound) => Shape::Deque(bound),
             Node::Dict(DictKind::Namespace, _) => Shape::Namespace,
-            Node::Dict(kind, held) => {
-                let text = |key: NodeId| match self.utf8_of(key) {
-                    None => match self.node(key) {
-                        Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw),
-                        _ => None,
-                    },
-                    text => text,
-                };
-                let is_tag = |key: NodeId| text(key).is_some_and(|key| key.starts_with(b" "));
-                let keys = match held {
-                    [first, ..] if is_tag(*first) && is_one_key(self, held) => Keys::Tag,
-                    held if held.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
-                    _ => Keys::Other,
-                };
-                Shape::Dict(kind, keys)
-            }
+            Node::Dict(kind, _) => Shape::Dict(kind),
             Node::Stub(stub) => Shape::Stub { name: &stub.name, args: stub.args, state: stub.state },
             Node::Known(known) => self.known_shape(known),
         })
@@ -89,37 +86,42 @@ impl Tree for ValueSink<'_> {
             _ => None,
         };
         Ok(match changed {
-            Some(parts) => Cursor::Own(parts.into_iter()),
+            Some(parts) => Cursor::Own(parts, 0),
             None => Cursor::Of(self.filled(*id), 0),
         })
     }
 
     fn walk(&self, values: Vec<NodeId>) -> Self::Cursor {
-        Cursor::Own(values.into_iter())
+        Cursor::Own(values, 0)
+    }
+
+    fn keys(&self, cursor: &Self::Cursor) -> Keys {
+        let text = |key: NodeId| match self.utf8_of(key) {
+            None => match self.node(key) {
+                Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw),
+                _ => None,
+            },
+            text => text,
+        };
+        match self.rest(cursor) {
+            [key, _] if text(*key).is_some_and(|key| key.starts_with(b" ")) => Keys::Tag,
+            entries if entries.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
+            _ => Keys::Other,
+        }
     }
 
     #[inline]
-    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
-        Ok(match cursor {
-            Cursor::Of(container, place) => {
-                let part = self.held(*container).get(*place).copied();
-                *place += 1;
-                part
-            }
-            Cursor::Own(parts) => parts.next(),
-        })
+    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
+        let next = self.rest(cursor).first().copied();
+        cursor.pass(1);
+        next
     }
 
     #[inline]
-    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<(NodeId, NodeId)>, Failure<Infallible>> {
-        Ok(match cursor {
-            Cursor::Of(container, place) => {
-                let pair = self.held(*container).get(*place..).and_then(|rest| rest.first_chunk::<2>());
-                *place += 2;
-                pair.map(|[key, value]| (*key, *value))
-            }
-            Cursor::Own(parts) => parts.next().zip(parts.next()),
-        })
+    fn pair(&self, cursor: &mut Self::Cursor) -> Option<(NodeId, NodeId)> {
+        let pair = self.rest(cursor).first_chunk().map(|[key, value]| (*key, *value));
+        cursor.pass(2);
+        pair
     }
 
     fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Infallible>> {
@@ -139,6 +141,16 @@ impl Tree for ValueSink<'_> {
 }
 
 impl ValueSink<'_> {
+    /// What is left of a walk.
+    #[inline]
+    fn rest<'c>(&'c self, cursor: &'c Cursor) -> &'c [NodeId] {
+        let (parts, place) = match cursor {
+            Cursor::Of(container, place) => (self.held(*container), place),
+            Cursor::Own(parts, place) => (parts.as_slice(), place),
+        };
+        parts.get(*place..).unwrap_or_default()
+    }
+
     fn known_shape<'v>(&'v self, known: &'v Known) -> Shape<'v, NodeId> {
         let some = |id: NodeId| (id != NodeId::NONE).then_some(id);
         match known {
