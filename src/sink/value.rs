@@ -235,6 +235,7 @@ impl<'a> ValueSink<'a> {
     }
 
     /// UTF-8 of text, if it is some without surrogates.
+    #[inline]
     fn utf8_of(&self, id: NodeId) -> Option<&[u8]> {
         match id.kind() {
             kind::ASCII | kind::TEXT => Some(self.input_of(id)),
@@ -297,6 +298,7 @@ impl<'a> ValueSink<'a> {
         }
     }
 
+    #[inline]
     fn held(&self, id: NodeId) -> &[NodeId] {
         let (start, count) = self.extent(id);
         match start {

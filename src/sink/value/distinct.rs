@@ -17,23 +17,6 @@ enum Key<'v> {
     Node(u64),
 }
 
-impl Key<'_> {
-    /// Equal for equal keys, never 0, and rarely equal for others.
-    #[inline]
-    fn mark(&self) -> u32 {
-        let bits = match *self {
-            Self::None => 0,
-            Self::Text(raw) | Self::Bytes(raw) => match (raw.first(), raw.last()) {
-                (Some(first), Some(last)) => (raw.len() as u32) << 16 | u32::from(*first) << 8 | u32::from(*last),
-                _ => 0,
-            },
-            Self::Int(value) => value as u32,
-            Self::Node(number) => number as u32,
-        };
-        bits | 1 << 31
-    }
-}
-
 #[inline]
 fn key<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Key<'v> {
     if let Some(raw) = values.utf8_of(id) {
@@ -50,31 +33,50 @@ fn key<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Key<'v> {
     }
 }
 
+/// Equal for equal keys, never 0, and rarely equal for others.
+#[inline]
+fn mark(values: &ValueSink<'_>, id: NodeId) -> u32 {
+    let ends = |raw: &[u8]| match *raw {
+        [] => 0,
+        [only] => u32::from(only),
+        [first, .., last] => (raw.len() as u32) << 16 | u32::from(first) << 8 | u32::from(last),
+    };
+    let bits = match values.utf8_of(id) {
+        Some(raw) => ends(raw),
+        None => match key(values, id) {
+            Key::None => 0,
+            Key::Text(raw) | Key::Bytes(raw) => ends(raw),
+            Key::Int(value) => value as u32,
+            Key::Node(number) => number as u32,
+        },
+    };
+    bits | 1 << 31
+}
+
 /// Tells each place where a key stands that an earlier place has, and that earlier one, in order.
+#[inline]
 fn repeated(values: &ValueSink<'_>, keys: impl ExactSizeIterator<Item = NodeId>, mut found: impl FnMut(usize, usize)) {
-    let count = keys.len();
-    let keys = keys.map(|id| key(values, id)).enumerate();
-    if count <= FEW {
-        let mut seen = [Key::None; FEW];
-        let mut marks = [0; FEW];
-        for (place, key) in keys {
-            let mark = key.mark();
-            // Most keys are told apart by their marks, all of which are compared at once.
-            if marks.iter().fold(false, |any, other| any | (*other == mark))
-                && let Some(first) = seen[..place].iter().position(|earlier| *earlier == key)
-            {
+    if keys.len() > FEW {
+        let mut seen = HashMap::with_capacity(keys.len());
+        for (place, id) in keys.enumerate() {
+            let first = *seen.entry(key(values, id)).or_insert(place);
+            if first != place {
                 found(place, first);
             }
-            (marks[place], seen[place]) = (mark, key);
         }
         return;
     }
-    let mut seen = HashMap::with_capacity(count);
-    for (place, key) in keys {
-        let first = *seen.entry(key).or_insert(place);
-        if first != place {
+    // Most keys are told apart by their marks, all of which are compared at once.
+    let mut marks = [0; FEW];
+    let mut seen = [NodeId::NONE; FEW];
+    for (place, id) in keys.enumerate() {
+        let mark = mark(values, id);
+        if marks.iter().fold(false, |any, other| any | (*other == mark))
+            && let Some(first) = seen[..place].iter().position(|earlier| key(values, *earlier) == key(values, id))
+        {
             found(place, first);
         }
+        (marks[place], seen[place]) = (mark, id);
     }
 }
 
