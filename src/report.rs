@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::SerializeStruct as _;
 use smallvec::SmallVec;
 
-use crate::opcode::{OPCODES, op};
+use crate::opcode::OPCODES;
 use crate::policy;
 
 /// How many offsets of one global are kept.
@@ -53,36 +53,20 @@ pub struct GlobalUse<'r> {
     pub allowed: bool,
 }
 
-/// A count for each byte from the lowest opcode to the highest; the bytes between that are none are never shown.
+/// A count for each byte; those that are no opcodes are never shown.
 #[derive(Debug)]
-struct Counts([u32; (LAST - FIRST) as usize + 1]);
-
-const FIRST: u8 = op::MARK;
-const LAST: u8 = op::READONLY_BUFFER;
+struct Counts(Box<[u32; 256]>);
 
 impl Default for Counts {
     fn default() -> Self {
-        Self([0; (LAST - FIRST) as usize + 1])
-    }
-}
-
-impl Counts {
-    #[inline(always)]
-    fn add(&mut self, byte: u8) {
-        if let Some(count) = self.0.get_mut(usize::from(byte.wrapping_sub(FIRST))) {
-            *count = count.saturating_add(1);
-        }
-    }
-
-    fn of(&self, byte: u8) -> u32 {
-        self.0[usize::from(byte - FIRST)]
+        Self(Box::new([0; 256]))
     }
 }
 
 impl Report {
     /// How often each opcode occurs, in the table's order; none that do not occur.
     pub fn opcodes(&self) -> impl Iterator<Item = (&'static str, u32)> {
-        OPCODES.iter().map(|row| (row.name, self.opcodes.of(row.byte))).filter(|(_, count)| *count > 0)
+        OPCODES.iter().map(|row| (row.name, self.count(row.byte))).filter(|(_, count)| *count > 0)
     }
 
     /// Each global, in the order of first use.
@@ -106,13 +90,19 @@ impl Report {
 
     /// The highest protocol that an opcode in it came with.
     pub fn highest_protocol(&self) -> u8 {
-        let used = OPCODES.iter().filter(|row| self.opcodes.of(row.byte) > 0);
+        let used = OPCODES.iter().filter(|row| self.count(row.byte) > 0);
         used.map(|row| row.protocol).max().unwrap_or(0)
+    }
+
+    fn count(&self, byte: u8) -> u32 {
+        self.opcodes.0[usize::from(byte)]
     }
 
     #[inline(always)]
     pub(crate) fn count_opcode(&mut self, byte: u8) {
-        self.opcodes.add(byte);
+        let count = &mut self.opcodes.0[usize::from(byte)];
+        // Only over 4 GiB of input can have so many; there is nothing to be gained by a wrong count.
+        *count = count.wrapping_add(1);
     }
 
     pub(crate) fn count_global(&mut self, module: &str, name: &str, offset: usize, allowed: bool) {

@@ -180,7 +180,7 @@ pub struct ValueSink<'a> {
 /// In place of a start.
 const GROWN: u32 = u32::MAX;
 
-/// Words that are reserved at first: one for each eight bytes of input, up to this many.
+/// Words that are reserved at first: one for each four bytes of input, which sessions need, up to this many.
 const RESERVED: usize = 1 << 16;
 
 type Id = Made<NodeId, Infallible>;
@@ -284,7 +284,7 @@ impl<'a> ValueSink<'a> {
     #[inline]
     fn container_of(&mut self, kind: u64, items: impl ExactSizeIterator<Item = NodeId>) -> Id {
         let made = self.container(kind)?;
-        self.append(made, items)?;
+        self.append(made, items.len(), |words| words.extend(items))?;
         Ok(made)
     }
 
@@ -307,34 +307,39 @@ impl<'a> ValueSink<'a> {
         }
     }
 
+    /// Adds `count` items to a container.
     #[inline]
-    fn append(&mut self, id: NodeId, items: impl ExactSizeIterator<Item = NodeId>) -> Made<(), Infallible> {
-        let (mut start, count) = self.extent(id);
-        if count == 0 && start != GROWN {
+    fn append(&mut self, id: NodeId, count: usize, fill: impl FnOnce(&mut Vec<NodeId>)) -> Made<(), Infallible> {
+        let (mut start, held) = self.extent(id);
+        if held == 0 && start != GROWN {
             start = u32::try_from(self.words.len()).ok().filter(|end| *end < GROWN).ok_or_else(too_many)?;
-        } else if start == GROWN || start as usize + count as usize != self.words.len() {
-            return self.append_behind(id, items);
+        } else if start == GROWN || start as usize + held as usize != self.words.len() {
+            return self.append_behind(id, count, fill);
         }
-        fill(&mut self.words, items)?;
-        let count = u32::try_from(self.words.len() - start as usize).map_err(|_| too_many())?;
-        self.words[id.payload()] = NodeId(u64::from(start) << 32 | u64::from(count));
+        self.words.try_reserve(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+        fill(&mut self.words);
+        let held = u32::try_from(self.words.len() - start as usize).map_err(|_| too_many())?;
+        self.words[id.payload()] = NodeId(u64::from(start) << 32 | u64::from(held));
         Ok(())
     }
 
     /// Other words stand behind the items by now.
     #[cold]
-    fn append_behind(&mut self, id: NodeId, items: impl ExactSizeIterator<Item = NodeId>) -> Made<(), Infallible> {
+    fn append_behind(&mut self, id: NodeId, count: usize, fill: impl FnOnce(&mut Vec<NodeId>)) -> Made<(), Infallible> {
         let (start, mut index) = self.extent(id);
         if start != GROWN {
             let mut own = Vec::new();
-            own.try_reserve(2 * self.held(id).len() + items.len()).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+            own.try_reserve(2 * self.held(id).len() + count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
             own.extend_from_slice(self.held(id));
             reserve(&mut self.grown)?;
             index = u32::try_from(self.grown.len()).map_err(|_| too_many())?;
             self.grown.push(own);
             self.words[id.payload()] = NodeId(u64::from(GROWN) << 32 | u64::from(index));
         }
-        Ok(fill(&mut self.grown[index as usize], items)?)
+        let own = &mut self.grown[index as usize];
+        own.try_reserve(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+        fill(own);
+        Ok(())
     }
 
     /// The items of an array out of its bytes, in one of `array`'s machine formats.
@@ -393,7 +398,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         if self.input.is_empty() {
             self.input = input;
             // Without this much memory it goes on with less.
-            let _ = self.words.try_reserve((input.len() / 8).min(RESERVED));
+            let _ = self.words.try_reserve((input.len() / 4).min(RESERVED));
         }
     }
     fn global(&mut self, _module: &str, _name: &str, _offset: usize, _allowed: bool) -> bool {
@@ -536,17 +541,29 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     #[inline]
     fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         let list = self.filled(*target);
-        if list.kind() == kind::LIST { self.append(list, items) } else { self.extend_stub(*target, items) }
+        if list.kind() == kind::LIST {
+            self.append(list, items.len(), |words| words.extend(items))
+        } else {
+            self.extend_stub(*target, items)
+        }
     }
     #[inline]
     fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         let dict = self.filled(*target);
-        if dict.kind() == kind::DICT { self.append(dict, items) } else { self.extend_stub(*target, items) }
+        if dict.kind() == kind::DICT {
+            self.append(dict, items.len(), |words| words.extend(items))
+        } else {
+            self.extend_stub(*target, items)
+        }
     }
     #[inline]
     fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         let set = self.filled(*target);
-        if set.kind() == kind::SET { self.append(set, items) } else { self.extend_stub(*target, items) }
+        if set.kind() == kind::SET {
+            self.append(set, items.len(), |words| words.extend(items))
+        } else {
+            self.extend_stub(*target, items)
+        }
     }
     fn clear(&mut self, target: &NodeId) -> Made<(), Infallible> {
         let dict = self.filled(*target);
@@ -559,7 +576,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         let dict = self.filled(*target);
         if dict.kind() == kind::DICT {
             let entries = self.entries(state);
-            return self.append(dict, entries.into_iter());
+            return self.append(dict, entries.len(), |words| words.extend(entries));
         }
         if let Some(stub) = self.stub_mut(*target) {
             stub.state = Some(*state);
@@ -796,14 +813,6 @@ impl<'a> ValueSink<'a> {
 #[inline]
 fn text(raw: &[u8]) -> &str {
     std::str::from_utf8(raw).unwrap_or_default()
-}
-
-/// Appends handles.
-#[inline]
-fn fill(words: &mut Vec<NodeId>, items: impl ExactSizeIterator<Item = NodeId>) -> Result<(), Error> {
-    words.try_reserve(items.len()).map_err(|_| ErrorKind::OutOfMemory)?;
-    words.extend(items);
-    Ok(())
 }
 
 /// Short text is most of what a session holds, and the standard library is made for long one.
