@@ -53,6 +53,8 @@ class Memo:
 
 @final
 class Report:
+    __match_args__ = ("size", "protocol", "opcodes", "globals", "trailing_bytes", "error")
+    __hash__: ClassVar[None]  # type: ignore[assignment]
     def __new__(
         cls,
         size: int,
@@ -78,8 +80,6 @@ class Report:
     def verdict(self) -> str: ...
     def to_dict(self) -> dict[str, Any]: ...
     def __eq__(self, other: object) -> bool: ...
-    __hash__: ClassVar[None]  # type: ignore[assignment]
-    __match_args__: ClassVar[tuple[str, ...]]
 
 def safe_loads(
     data: Buffer,

@@ -13,6 +13,9 @@ use crate::sink::value::NodeId;
 use super::errors;
 use super::policy::CompiledPolicy;
 
+/// What a report is made of.
+const PARTS: [&str; 6] = ["size", "protocol", "opcodes", "globals", "trailing_bytes", "error"];
+
 /// What a pickle consists of, and what loading it under a policy would say.
 ///
 /// Attributes:
@@ -72,8 +75,8 @@ impl Report {
 #[pymethods]
 impl Report {
     #[classattr]
-    fn __match_args__() -> [&'static str; 6] {
-        ["size", "protocol", "opcodes", "globals", "trailing_bytes", "error"]
+    fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, PARTS)
     }
 
     #[new]
@@ -198,8 +201,8 @@ impl Report {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let parts = self.parts(py)?;
-        let names = Self::__match_args__().into_iter().zip(parts);
-        let parts: PyResult<Vec<_>> = names.map(|(name, part)| Ok(format!("{name}={}", part.repr()?))).collect();
+        let parts: PyResult<Vec<_>> =
+            PARTS.into_iter().zip(parts).map(|(name, part)| Ok(format!("{name}={}", part.repr()?))).collect();
         Ok(format!("Report({})", parts?.join(", ")))
     }
 
