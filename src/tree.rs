@@ -116,17 +116,20 @@ pub trait Tree {
     fn parts(&self, value: &Self::Value) -> Result<Self::Cursor, Failure<Self::Error>>;
     /// A walk over these.
     fn walk(&self, values: Vec<Self::Value>) -> Self::Cursor;
-    /// The next part.
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<Self::Value>;
+    /// The next part. An error if the container was changed under the walk.
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<Self::Value>, Failure<Self::Error>>;
     /// What the keys are that a walk over a dict gives, before its first step.
-    fn keys(&self, cursor: &Self::Cursor) -> Keys;
+    fn keys(&self, cursor: &Self::Cursor) -> Result<Keys, Failure<Self::Error>>;
     /// The next key and value of a dict.
     #[inline]
-    fn pair(&self, cursor: &mut Self::Cursor) -> Option<(Self::Value, Self::Value)> {
-        Some((self.next(cursor)?, self.next(cursor)?))
+    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<[Self::Value; 2]>, Failure<Self::Error>> {
+        Ok(match (self.next(cursor)?, self.next(cursor)?) {
+            (Some(key), Some(value)) => Some([key, value]),
+            _ => None,
+        })
     }
-    /// Hands over the text of a Decimal.
-    fn decimal<R>(&self, value: &Self::Value, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Self::Error>>;
+    /// Hands over the text of a Decimal, which is ASCII.
+    fn decimal<R>(&self, value: &Self::Value, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<Self::Error>>;
     /// Equal for equal handles only.
     fn identity(&self, value: &Self::Value) -> usize;
     /// A plain value in place of one of a foreign class, if there is one.
@@ -167,7 +170,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
                 silent = true;
                 let mut parts: Vec<_> = state.into_iter().chain(args).collect();
                 let mut items = tree.parts(value).ok()?;
-                parts.extend(std::iter::from_fn(|| tree.next(&mut items)));
+                parts.extend(std::iter::from_fn(|| tree.next(&mut items).ok().flatten()));
                 (tree.walk(parts), false)
             }
             _ => return None,
@@ -179,7 +182,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
     let mut open = HashSet::from([tree.identity(root)]);
     loop {
         let current = levels.last_mut()?;
-        let Some(part) = tree.next(&mut current.cursor) else {
+        let Some(part) = tree.next(&mut current.cursor).ok()? else {
             open.remove(&current.identity);
             levels.pop();
             continue;

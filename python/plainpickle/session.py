@@ -103,9 +103,9 @@ class SessionSerializer:
         if self.format == "pickle":
             return dumps(session, self.protocol, policy=self.policy, limits=self.limits)
         written = _core.write_json(session, self.policy, self.limits)
-        if isinstance(written, tuple):
-            raise UnreadableValue.of(written)
-        return written
+        if type(written) is bytes:
+            return written
+        raise UnreadableValue.of(written)
 
     def decode(self, data: Any, /) -> Any:
         """Reads a session, as :meth:`loads`."""

@@ -123,47 +123,50 @@ impl<'a> Tokens<'a> {
         self.data.get(self.position..).unwrap_or_default()
     }
 
-    /// The string that starts here.
-    #[inline]
-    pub fn quoted(&mut self) -> Result<Quoted<'a>, Error> {
-        let rest = self.data.get(self.position + 1..).unwrap_or_default();
-        let (mut size, mut high) = (0, 0);
+    /// The string that starts here, if it is ASCII without escapes: passes it.
+    #[inline(always)]
+    pub fn plain(&mut self) -> Option<&'a [u8]> {
+        let rest = self.data.get(self.position + 1..)?;
+        let mut size = 0;
         for word in rest.as_chunks::<8>().0 {
             let word = u64::from_le_bytes(*word);
-            let stops = stops(word);
-            if stops != 0 {
-                let clean = stops.trailing_zeros() / 8;
-                // The bytes before the first stop.
-                high |= word & !(u64::MAX << (8 * clean));
-                size += clean as usize;
-                break;
+            let stops = stops(word) | word & (EACH * 0x80);
+            if stops == 0 {
+                size += 8;
+                continue;
             }
-            high |= word;
-            size += 8;
+            size += (stops.trailing_zeros() / 8) as usize;
+            let (raw, [b'"', ..]) = rest.split_at_checked(size)? else {
+                return None;
+            };
+            self.position += size + 2;
+            return Some(raw);
         }
-        // Where the words end, or at a stop.
-        for byte in rest.get(size..).unwrap_or_default() {
-            match byte {
-                b'"' => {
-                    let raw = rest.get(..size).unwrap_or_default();
-                    self.position += size + 2;
-                    if high & (EACH * 0x80) != 0 && std::str::from_utf8(raw).is_err() {
-                        return Err(ErrorKind::Json("a string is not UTF-8").into());
-                    }
-                    return Ok(Quoted::Plain(raw));
-                }
-                b'\\' => break,
-                ..0x20 => return Err(ErrorKind::Json("a control character in a string").into()),
-                _ => {
-                    high |= u64::from(*byte);
-                    size += 1;
-                }
+        None
+    }
+
+    /// The string that starts here.
+    pub fn quoted(&mut self) -> Result<Quoted<'a>, Error> {
+        if let Some(raw) = self.plain() {
+            return Ok(Quoted::Plain(raw));
+        }
+        let rest = self.data.get(self.position + 1..).unwrap_or_default();
+        let (mut size, mut high) = (0, 0);
+        while let Some(byte @ (b' '..=b'!' | b'#'..=b'[' | b']'..)) = rest.get(size) {
+            high |= byte;
+            size += 1;
+        }
+        match rest.split_at_checked(size) {
+            Some((raw, [b'"', ..])) if high < 0x80 || std::str::from_utf8(raw).is_ok() => {
+                self.position += size + 2;
+                Ok(Quoted::Plain(raw))
             }
+            _ => self.escaped(size + 1),
         }
-        self.escaped(size + 1)
     }
 
     /// The string that starts here, of which so many bytes have no escape.
+    #[cold]
     fn escaped(&mut self, clean: usize) -> Result<Quoted<'a>, Error> {
         let rest = self.rest();
         let mut end = clean;

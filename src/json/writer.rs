@@ -57,7 +57,15 @@ pub fn write<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<String,
 /// Writes the value `root`.
 pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Written, Unwritten<T::Value, T::Error>> {
     let out = Out::new(!style.show);
-    let mut writer = Writer { tree, style, out, sure: true, frames: Vec::new(), open: HashMap::new() };
+    let mut writer = Writer {
+        tree,
+        style,
+        out,
+        sure: true,
+        careful: style.show || style.indent > 0,
+        frames: Vec::new(),
+        open: HashMap::new(),
+    };
     let mut value = root.clone();
     loop {
         if let Err(failure) = writer.value(&value) {
@@ -72,24 +80,26 @@ pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Writte
 }
 
 /// A container that is being written.
-struct Frame<C> {
+struct Frame<V, C> {
     cursor: C,
     /// How many parts are written; of an object, how many keys.
     count: usize,
-    kind: Kind<C>,
+    kind: Kind<V, C>,
     close: &'static [u8],
     /// Its identity, if it is a container of the tree.
     identity: Option<usize>,
 }
 
 /// What the parts of a container are.
-enum Kind<C> {
+enum Kind<V, C> {
     Items,
     /// Members, or keys and values by turns: one of so many parts is hashed.
     Hashed(usize),
     /// Keys and values. The only key may look like a tag: two underscores mark it.
     Object {
         marked: bool,
+        /// As long as the keys were not looked at: the dict, and where it starts in the text.
+        unchecked: Option<(V, usize)>,
     },
     /// A stub: keys that are not in the tree, and items in a list of their own after all parts.
     Stub {
@@ -103,7 +113,9 @@ struct Writer<'t, T: Tree> {
     style: Style,
     out: Out,
     sure: bool,
-    frames: Vec<Frame<T::Cursor>>,
+    frames: Vec<Frame<T::Value, T::Cursor>>,
+    /// Whether the keys of dicts are looked at before they are written.
+    careful: bool,
     /// The containers on the way from the root, with their levels; only kept for showing.
     open: HashMap<usize, usize>,
 }
@@ -113,52 +125,141 @@ type Step<T, R = ()> = Result<R, Failure<<T as Tree>::Error>>;
 impl<T: Tree> Writer<'_, T> {
     /// Goes on to the next value that is no leaf; none at the end.
     fn advance(&mut self) -> Step<T, Option<T::Value>> {
-        let tree = self.tree;
+        let (tree, most) = (self.tree, self.style.max_bytes);
+        let in_line = self.style.indent == 0;
         loop {
-            limits::check(self.out.len() as u64, self.style.max_bytes, Limit::OutputBytes)?;
+            limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(None);
             };
-            let first = frame.count == 0;
-            let part = match frame.kind {
-                Kind::Object { marked } => {
-                    let Some((key, value)) = tree.pair(&mut frame.cursor) else {
-                        self.close(first);
-                        continue;
-                    };
-                    frame.count += 1;
-                    let raw = match tree.leaf(&key) {
-                        Some(Leaf::Text(text)) => Some(text.as_bytes()),
-                        Some(Leaf::Latin1(text)) => Some(text),
-                        _ => None,
-                    };
-                    let is_plain = !marked && self.style.indent == 0 && raw.is_some_and(|raw| self.out.key(raw, first));
-                    if !is_plain {
-                        self.key(&key, first, marked)?;
+            match frame.kind {
+                Kind::Object { marked: false, .. } if in_line => {
+                    if let Some(value) = self.entries()? {
+                        return Ok(Some(value));
                     }
-                    value
                 }
-                _ => {
-                    let Some(part) = tree.next(&mut frame.cursor) else {
-                        self.end(first)?;
-                        continue;
-                    };
-                    frame.count += 1;
-                    if matches!(frame.kind, Kind::Items) && self.style.indent == 0 {
-                        if !first {
+                Kind::Items if in_line => {
+                    while let Some(part) = tree.next(&mut frame.cursor)? {
+                        limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
+                        if frame.count > 0 {
                             self.out.byte(b',');
                         }
-                    } else {
-                        self.before(&part);
+                        frame.count += 1;
+                        match tree.leaf(&part) {
+                            Some(leaf) => self.out.leaf(leaf),
+                            None => return Ok(Some(part)),
+                        }
                     }
-                    part
+                    let empty = frame.count == 0;
+                    self.close(empty);
                 }
-            };
-            match tree.leaf(&part) {
-                Some(leaf) => self.out.leaf(leaf),
-                None => return Ok(Some(part)),
+                _ => {
+                    if let Some(part) = self.rare_part()? {
+                        return Ok(Some(part));
+                    }
+                }
             }
         }
+    }
+
+    /// Entries of the innermost object, up to a value that is no leaf; none at its end.
+    #[inline(always)]
+    fn entries(&mut self) -> Step<T, Option<T::Value>> {
+        let (tree, most) = (self.tree, self.style.max_bytes);
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(None);
+        };
+        while let Some([key, value]) = tree.pair(&mut frame.cursor)? {
+            limits::check(self.out.len() as u64, most, Limit::OutputBytes)?;
+            let first = frame.count == 0;
+            let text = match tree.leaf(&key) {
+                Some(Leaf::Latin1(text)) => Some(text),
+                Some(Leaf::Text(text)) => Some(text.as_bytes()),
+                _ => None,
+            };
+            if text.is_none_or(|text| first && text.first() == Some(&b' '))
+                && let Kind::Object { unchecked, .. } = &mut frame.kind
+                && let Some((dict, start)) = unchecked.take()
+            {
+                self.careful |= !first;
+                self.frames.pop();
+                self.out.truncate(start);
+                let parts = tree.parts(&dict)?;
+                let keys = tree.keys(&parts)?;
+                self.dict(&dict, parts, Some(keys))?;
+                return Ok(None);
+            }
+            frame.count += 1;
+            if !text.is_some_and(|text| self.out.key(text, first)) {
+                if !first {
+                    self.out.byte(b',');
+                }
+                rare_key(tree, &mut self.out, &key)?;
+                self.out.byte(b':');
+            }
+            match tree.leaf(&value) {
+                Some(leaf) => self.out.leaf(leaf),
+                None => return Ok(Some(value)),
+            }
+        }
+        let empty = frame.count == 0;
+        self.close(empty);
+        Ok(None)
+    }
+
+    /// Opens a dict. If its keys were not looked at, they are hoped to be texts.
+    fn dict(&mut self, dict: &T::Value, parts: T::Cursor, keys: Option<Keys>) -> Step<T> {
+        let (start, identity) = (self.out.len(), Some(self.tree.identity(dict)));
+        let (kind, close): (_, &'static [u8]) = match keys.unwrap_or(Keys::Text) {
+            Keys::Text => {
+                let unchecked = keys.is_none().then(|| (dict.clone(), start));
+                self.out.byte(b'{');
+                (Kind::Object { marked: false, unchecked }, b"}")
+            }
+            Keys::Tag => {
+                self.sure = false;
+                self.out.put_array(br#"{" di":{"#);
+                (Kind::Object { marked: true, unchecked: None }, b"}}")
+            }
+            Keys::Other => {
+                self.out.put_array(br#"{" dict":["#);
+                (Kind::Hashed(2), b"]}")
+            }
+        };
+        self.push(Frame { cursor: parts, count: 0, kind, close, identity })
+    }
+
+    /// The next part of a container that is shown in several lines, or takes more care.
+    fn rare_part(&mut self) -> Step<T, Option<T::Value>> {
+        let tree = self.tree;
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(None);
+        };
+        let count = frame.count;
+        if let Kind::Object { marked, .. } = frame.kind {
+            let Some([key, value]) = tree.pair(&mut frame.cursor)? else {
+                self.close(count == 0);
+                return Ok(None);
+            };
+            frame.count += 1;
+            if count > 0 {
+                self.out.byte(b',');
+            }
+            self.newline();
+            rare_key(tree, &mut self.out, &key)?;
+            if marked {
+                self.out.truncate(self.out.len() - 1);
+                self.out.put_array(b"__\"");
+            }
+            self.colon();
+            return Ok(Some(value));
+        }
+        let Some(part) = tree.next(&mut frame.cursor)? else {
+            self.end(count == 0)?;
+            return Ok(None);
+        };
+        self.before(&part);
+        Ok(Some(part))
     }
 
     /// What stands before a part of a container that is no object.
@@ -166,7 +267,8 @@ impl<T: Tree> Writer<'_, T> {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
-        let count = frame.count - 1;
+        let count = frame.count;
+        frame.count += 1;
         match &mut frame.kind {
             Kind::Stub { labels, .. } => {
                 if let Some(label) = labels.pop() {
@@ -215,34 +317,6 @@ impl<T: Tree> Writer<'_, T> {
         }
     }
 
-    fn key(&mut self, key: &T::Value, first: bool, marked: bool) -> Step<T> {
-        if !first {
-            self.out.byte(b',');
-        }
-        self.newline();
-        match self.tree.leaf(key) {
-            Some(Leaf::Text(text)) => self.out.text(text),
-            Some(Leaf::Latin1(text)) => self.out.latin1(text),
-            _ => self.rare_key(key)?,
-        }
-        if marked {
-            self.out.pop();
-            self.out.put(b"__\"");
-        }
-        self.colon();
-        Ok(())
-    }
-
-    #[cold]
-    fn rare_key(&mut self, key: &T::Value) -> Step<T> {
-        match self.tree.shape(key)? {
-            Shape::Text(text) => self.out.text(&text),
-            Shape::Surrogates(raw) if split_pair(&raw).is_none() => self.surrogates(&raw),
-            _ => return Err(ErrorKind::Misplaced("a key that has no form in JSON").into()),
-        }
-        Ok(())
-    }
-
     fn colon(&mut self) {
         self.out.byte(b':');
         if self.style.indent > 0 {
@@ -266,42 +340,6 @@ impl<T: Tree> Writer<'_, T> {
         }
     }
 
-    /// UTF-8 with lone surrogates, which are written as their escapes: cut between what would make a pair.
-    fn surrogates(&mut self, raw: &[u8]) {
-        self.sure = false;
-        let (mut rest, mut parts) = (raw, 0);
-        while let Some(pair) = split_pair(rest) {
-            // Two escapes that stand next to each other would be read as one character.
-            self.out.put(if parts == 0 { br#"{" str":["# } else { b"," });
-            let (part, after) = rest.split_at(pair);
-            self.coded(part);
-            (rest, parts) = (after, parts + 1);
-        }
-        if parts > 0 {
-            self.out.byte(b',');
-        }
-        self.coded(rest);
-        if parts > 0 {
-            self.out.put(b"]}");
-        }
-    }
-
-    fn coded(&mut self, raw: &[u8]) {
-        self.out.byte(b'"');
-        let mut rest = raw;
-        loop {
-            let valid = std::str::from_utf8(rest).map_or_else(|error| error.valid_up_to(), str::len);
-            let (text, surrogate) = rest.split_at(valid);
-            self.out.escaped(std::str::from_utf8(text).unwrap_or_default());
-            let [lead, middle, last, after @ ..] = surrogate else {
-                break;
-            };
-            self.out.unit(u16::from(lead & 0xF) << 12 | u16::from(middle & 0x3F) << 6 | u16::from(last & 0x3F));
-            rest = after;
-        }
-        self.out.byte(b'"');
-    }
-
     /// An object of one key, and text in it.
     fn tagged(&mut self, tag: &[u8], text: &str) {
         self.out.put(tag);
@@ -320,7 +358,7 @@ impl<T: Tree> Writer<'_, T> {
                 tree.decimal(value, |text| {
                     *sure &= is_sure_decimal(text);
                     out.put_array(br#"{" decimal":"#);
-                    out.text(text);
+                    out.latin1(text);
                     out.byte(b'}');
                 })?;
             }
@@ -355,9 +393,17 @@ impl<T: Tree> Writer<'_, T> {
                 self.sure &= digits.len() <= SURE_DIGITS;
                 self.out.put(digits.as_bytes());
             }
-            shape @ (Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Dict(DictKind::Plain)) => {
-                self.container(value, shape)?
+            Shape::Dict(DictKind::Plain) => {
+                if !self.is_open(value) {
+                    let parts = tree.parts(value)?;
+                    let keys = self.careful.then(|| tree.keys(&parts)).transpose()?;
+                    self.dict(value, parts, keys)?;
+                }
             }
+            Shape::List => self.container(value, b"[", Kind::Items, b"]")?,
+            Shape::Tuple => self.container(value, br#"{" t":["#, Kind::Items, b"]}")?,
+            Shape::Set => self.container(value, br#"{" set":["#, Kind::Hashed(1), b"]}")?,
+            Shape::FrozenSet => self.container(value, br#"{" frozenset":["#, Kind::Hashed(1), b"]}")?,
             shape => {
                 self.sure = false;
                 self.rare(value, shape)?;
@@ -369,7 +415,7 @@ impl<T: Tree> Writer<'_, T> {
     fn rare(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
         let tree = self.tree;
         match shape {
-            Shape::Surrogates(raw) => self.surrogates(&raw),
+            Shape::Surrogates(raw) => self.out.surrogates(&raw),
             Shape::BigInt(digits) => self.tagged(br#"{" int":"#, &digits),
             Shape::Uuid(int, Some(safe)) => self.out.print(format_args!(r#"{{" uuid":["{int:032x}",{safe}]}}"#)),
             Shape::ZoneInfo(key) => self.tagged(br#"{" zone":"#, &key),
@@ -427,7 +473,7 @@ impl<T: Tree> Writer<'_, T> {
                     return Err(ErrorKind::ForbiddenGlobal { name: class.into(), hint }.into());
                 }
             },
-            shape => self.container(value, shape)?,
+            shape => self.rare_container(value, shape)?,
         }
         Ok(())
     }
@@ -440,40 +486,46 @@ impl<T: Tree> Writer<'_, T> {
         self.value(plain)
     }
 
-    fn container(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
-        let tree = self.tree;
-        let identity = tree.identity(value);
-        if self.style.show {
-            if let Some(level) = self.open.get(&identity) {
-                let up = self.open.len() - level;
-                self.out.print(format_args!(r#"{{" cycle":{up}}}"#));
-                return Ok(());
-            }
-            self.open.insert(identity, self.open.len());
+    /// Whether a container is to be shown that is inside of itself: writes what stands for it. If not, it is open
+    /// from now on.
+    #[inline]
+    fn is_open(&mut self, value: &T::Value) -> bool {
+        self.style.show && self.shows_cycle(self.tree.identity(value))
+    }
+
+    fn shows_cycle(&mut self, identity: usize) -> bool {
+        if let Some(level) = self.open.get(&identity) {
+            let up = self.open.len() - level;
+            self.out.print(format_args!(r#"{{" cycle":{up}}}"#));
+            return true;
         }
-        let parts = tree.parts(value)?;
-        let identity = Some(identity);
+        self.open.insert(identity, self.open.len());
+        false
+    }
+
+    fn container(
+        &mut self,
+        value: &T::Value,
+        start: &[u8],
+        kind: Kind<T::Value, T::Cursor>,
+        close: &'static [u8],
+    ) -> Step<T> {
+        if self.is_open(value) {
+            return Ok(());
+        }
+        let (cursor, identity) = (self.tree.parts(value)?, Some(self.tree.identity(value)));
+        self.out.put(start);
+        self.push(Frame { cursor, count: 0, kind, close, identity })
+    }
+
+    fn rare_container(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
+        let tree = self.tree;
+        if self.is_open(value) {
+            return Ok(());
+        }
+        let (parts, identity) = (tree.parts(value)?, Some(tree.identity(value)));
         let frame = |cursor, kind, count, close: &'static [u8]| Frame { cursor, count, kind, close, identity };
         let frame = match shape {
-            Shape::List => {
-                self.out.byte(b'[');
-                frame(parts, Kind::Items, 0, b"]")
-            }
-            Shape::Dict(DictKind::Plain) => match tree.keys(&parts) {
-                Keys::Text => {
-                    self.out.byte(b'{');
-                    frame(parts, Kind::Object { marked: false }, 0, b"}")
-                }
-                Keys::Tag => {
-                    self.sure = false;
-                    self.out.put_array(br#"{" di":{"#);
-                    frame(parts, Kind::Object { marked: true }, 0, b"}}")
-                }
-                Keys::Other => {
-                    self.out.put_array(br#"{" dict":["#);
-                    frame(parts, Kind::Hashed(2), 0, b"]}")
-                }
-            },
             Shape::Dict(kind) => {
                 match kind {
                     DictKind::Ordered => self.out.put_array(br#"{" ordereddict":["#),
@@ -486,18 +538,6 @@ impl<T: Tree> Writer<'_, T> {
                 }
                 let counted = usize::from(matches!(kind, DictKind::Default(_)));
                 frame(parts, Kind::Hashed(2), counted, b"]}")
-            }
-            Shape::Tuple => {
-                self.out.put_array(br#"{" t":["#);
-                frame(parts, Kind::Items, 0, b"]}")
-            }
-            Shape::Set => {
-                self.out.put_array(br#"{" set":["#);
-                frame(parts, Kind::Hashed(1), 0, b"]}")
-            }
-            Shape::FrozenSet => {
-                self.out.put_array(br#"{" frozenset":["#);
-                frame(parts, Kind::Hashed(1), 0, b"]}")
             }
             Shape::Deque(bound) => {
                 match bound {
@@ -515,7 +555,7 @@ impl<T: Tree> Writer<'_, T> {
                     return Err(ErrorKind::Misplaced("a stub can't be written").into());
                 }
                 let labels = [state.as_ref().map(|_| "state"), args.as_ref().map(|_| "args")];
-                let some = tree.next(&mut tree.parts(value)?).is_some();
+                let some = tree.next(&mut tree.parts(value)?)?.is_some();
                 let items = some.then(|| Box::new(parts));
                 let kind = Kind::Stub { labels: labels.into_iter().flatten().collect(), items };
                 let cursor = tree.walk(args.into_iter().chain(state).collect());
@@ -537,7 +577,7 @@ impl<T: Tree> Writer<'_, T> {
         self.push(new_frame(self.tree.walk(values), count, b"]}", None))
     }
 
-    fn push(&mut self, frame: Frame<T::Cursor>) -> Step<T> {
+    fn push(&mut self, frame: Frame<T::Value, T::Cursor>) -> Step<T> {
         let depth = self.frames.len() as u64 + 1;
         if frame.identity.is_some() && depth > self.style.max_depth {
             let cycle = self.frames.iter().any(|open| open.identity == frame.identity);
@@ -576,18 +616,27 @@ impl<T: Tree> Writer<'_, T> {
     }
 }
 
-fn new_frame<C>(cursor: C, count: usize, close: &'static [u8], identity: Option<usize>) -> Frame<C> {
+/// Writes a key of any form.
+#[cold]
+fn rare_key<T: Tree>(tree: &T, out: &mut Out, key: &T::Value) -> Step<T> {
+    match tree.shape(key)? {
+        Shape::Leaf(leaf @ (Leaf::Text(_) | Leaf::Latin1(_))) => out.leaf(leaf),
+        Shape::Text(text) => out.text(&text),
+        Shape::Surrogates(raw) if split_pair(&raw).is_none() => out.surrogates(&raw),
+        _ => return Err(ErrorKind::Misplaced("a key that has no form in JSON").into()),
+    }
+    Ok(())
+}
+
+fn new_frame<V, C>(cursor: C, count: usize, close: &'static [u8], identity: Option<usize>) -> Frame<V, C> {
     Frame { cursor, count, kind: Kind::Items, close, identity }
 }
 
 /// Digits alone, with one point at most.
-fn is_sure_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let mut points = 0;
-    let plain = unsigned.bytes().all(|byte| {
-        points += usize::from(byte == b'.');
-        byte.is_ascii_digit() || byte == b'.'
-    });
+fn is_sure_decimal(text: &[u8]) -> bool {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let points = unsigned.iter().filter(|byte| **byte == b'.').count();
+    let plain = unsigned.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     plain && points < 2 && points < unsigned.len() && unsigned.len() <= SURE_DIGITS
 }
 

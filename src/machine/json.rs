@@ -138,7 +138,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                             self.json_untag(key, object.open, level.start)?;
                         }
                         let key = self.json_key(tokens)?;
-                        object.repeated &= object.first.as_ref() == Some(&key);
+                        if object.repeated {
+                            object.repeated = object.first.as_ref() == Some(&key);
+                        }
                         self.json_push_key(key)?;
                         break;
                     }
@@ -179,7 +181,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         reserve(&mut self.stack)?;
         match byte {
             Some(b'"') => {
-                let slot = self.json_text(tokens.quoted()?)?;
+                let slot = match tokens.plain() {
+                    Some(raw) => {
+                        if S::LEAF > 0 {
+                            self.budget.memory(S::LEAF)?;
+                        }
+                        Slot::Value(self.sink.utf8(raw)?, 0)
+                    }
+                    None => self.json_text(tokens.quoted()?)?,
+                };
                 self.stack.push(slot);
             }
             Some(b'[') => {
@@ -244,7 +254,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         tag: Quoted<'a>,
     ) -> Step<'a, S, bool> {
         self.offset = tokens.position();
-        let text = tokens.quoted()?;
+        let text = match tokens.plain() {
+            Some(raw) => Quoted::Plain(raw),
+            None => tokens.quoted()?,
+        };
         let kind = if tokens.peek() == Some(b'}') { TextTag::of(tag.as_bytes()) } else { None };
         if let Some(kind) = kind
             && let Some(text) = text.to_text()
@@ -271,6 +284,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Bounds what is open before it is known how deep it is: a tag takes two levels for one of its value.
+    #[inline]
     fn json_bound(&self, levels: &[Level<'a>]) -> Step<'a, S> {
         let bound = self.budget.limits().depth.saturating_mul(2).saturating_add(8);
         Ok(limits::check(levels.len() as u64, bound, Limit::Depth)?)
@@ -296,7 +310,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Reads a key and its colon.
-    #[inline]
+    #[inline(always)]
     fn json_key(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S, Quoted<'a>> {
         let byte = tokens.peek();
         self.offset = tokens.position();
@@ -305,7 +319,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(_) => return Err(ErrorKind::Json("a key is due").into()),
             None => return Err(ErrorKind::EndOfJson.into()),
         }
-        let key = tokens.quoted()?;
+        let key = match tokens.plain() {
+            Some(raw) => Quoted::Plain(raw),
+            None => tokens.quoted()?,
+        };
         match tokens.peek() {
             Some(b':') => tokens.pass(),
             Some(_) => return Err(ErrorKind::Json("a colon is due").into()),
@@ -314,7 +331,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn json_push_key(&mut self, key: Quoted<'a>) -> Step<'a, S> {
         reserve(&mut self.stack)?;
         let slot = match key {

@@ -81,9 +81,9 @@ pub fn format_of(data: &Bound<'_, PyBytes>) -> &'static str {
 }
 
 /// What was read; for each key that was taken out its text and why; and what was refused besides.
-type Salvaged<'py> = (Bound<'py, PyAny>, Bound<'py, PyList>);
+type Salvaged<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyList>>);
 
-/// Reads a session: the value, and a list of (key or None, exception) of what was salvaged from.
+/// Reads a session: the value, and a list of (key or None, exception) if something was salvaged from.
 #[pyfunction]
 #[pyo3(pass_module)]
 pub fn read_session<'py>(
@@ -102,7 +102,7 @@ pub fn read_session<'py>(
     let format = Format::of(data);
     let mut sink = PySink::new(py, policy, None, None, None);
     let error = match caught(|| decode(data, format, &mut sink, &policy.core, &limits)) {
-        Ok(value) => return Ok((value, PyList::empty(py))),
+        Ok(value) => return Ok((value, None)),
         Err(Failure::Sink(error)) => return Err(*error),
         Err(Failure::Pickle(error)) if salvage && error.kind().is_about_one_value() => error,
         Err(Failure::Pickle(error)) => return Err(errors::raised(py, policy, &error)),
@@ -130,7 +130,7 @@ pub fn read_session<'py>(
         // Nothing that is left holds what was refused.
         refusals.append((None::<&str>, raised.first()))?;
     }
-    Ok((root, refusals))
+    Ok((root, Some(refusals)))
 }
 
 /// A key for a report.

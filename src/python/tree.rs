@@ -1,7 +1,7 @@
 //! How Python objects are looked at when they are written as JSON.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::ffi::PyTypeObject;
@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::sink::{Clock, Day, Factory, Ip, Path};
 use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree};
 
-use super::ffi::json as ffi;
+use super::ffi::json::{self as ffi, Entries};
 use super::policy::CompiledPolicy;
 use super::session;
 use super::sink::PySink;
@@ -31,8 +31,6 @@ pub struct PyTree<'py, 'p> {
     py: Python<'py>,
     policy: &'p CompiledPolicy,
     limits: &'p Limits,
-    /// The keys and values of the dicts that are being walked over, which may change meanwhile.
-    held: RefCell<Vec<Option<Object<'py>>>>,
     /// The classes of `datetime`.
     moments: [*mut PyTypeObject; 4],
     /// Where inside of a foreign value it was that could not be read.
@@ -41,8 +39,8 @@ pub struct PyTree<'py, 'p> {
 
 /// A walk over the parts of a container.
 pub enum Cursor<'py> {
-    /// A part of [`PyTree::held`]: where it starts, where its next one is, and where it ends.
-    Held(usize, usize, usize, Keys),
+    /// With a value whose key was the last part.
+    Dict(Entries<'py>, Option<Object<'py>>),
     List(Bound<'py, PyList>, usize),
     Tuple(Bound<'py, PyTuple>, usize),
     Items(Box<std::vec::IntoIter<Object<'py>>>),
@@ -61,7 +59,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
             PyTime::type_object_raw(py),
             PyDelta::type_object_raw(py),
         ];
-        Self { py, policy, limits, held: RefCell::default(), moments, inside: Cell::default() }
+        Self { py, policy, limits, moments, inside: Cell::default() }
     }
 
     fn types(&self) -> &'p Types {
@@ -89,19 +87,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn found<'v>(&'v self, value: &'v Object<'py>) -> PyResult<Shape<'v, Object<'py>>> {
-        if value.is_exact_instance_of::<PyDict>() {
-            return Ok(Shape::Dict(DictKind::Plain));
-        }
-        if value.is_exact_instance_of::<PyList>() {
-            return Ok(Shape::List);
-        }
-        if value.is_exact_instance_of::<PyTuple>() {
-            return Ok(Shape::Tuple);
-        }
         let types = self.types();
-        if self.is(value, &types.decimal) {
-            return Ok(Shape::Decimal);
-        }
         if let Some(shape) = self.moment(value)? {
             return Ok(shape);
         }
@@ -243,18 +229,6 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn listed(&self, value: &Object<'py>) -> PyResult<Cursor<'py>> {
-        if let Some(list) = exactly::<PyList>(value) {
-            return Ok(Cursor::List(list.clone(), 0));
-        }
-        if let Some(tuple) = exactly::<PyTuple>(value) {
-            return Ok(Cursor::Tuple(tuple.clone(), 0));
-        }
-        if let Some(dict) = exactly::<PyDict>(value) {
-            let mut held = self.held.borrow_mut();
-            let start = held.len();
-            let keys = ffi::entries(dict, &mut held)?;
-            return Ok(Cursor::Held(start, start, held.len(), keys));
-        }
         let types = self.types();
         let items = if self.is(value, &types.ordered_dict) {
             // Its order is its own.
@@ -267,7 +241,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
             let held = value.getattr("__dict__")?.cast_into::<PyDict>()?;
             held.iter().flat_map(|(key, value)| [key, value]).collect()
         } else if self.is(value, &types.array) {
-            return self.listed(&value.call_method0("tolist")?);
+            return Ok(Cursor::List(value.call_method0("tolist")?.cast_into()?, 0));
         } else if self.is(value, &types.struct_time) {
             let (_, (fields, extra)): (Object<'py>, (Vec<Object<'py>>, Bound<'py, PyDict>)) =
                 value.call_method0("__reduce__")?.extract()?;
@@ -313,24 +287,44 @@ impl<'py> Tree for PyTree<'py, '_> {
         None
     }
 
+    #[inline]
     fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
-        self.found(value).map_err(failed)
+        Ok(if value.is_exact_instance_of::<PyDict>() {
+            Shape::Dict(DictKind::Plain)
+        } else if self.is(value, &self.types().decimal) {
+            Shape::Decimal
+        } else if value.is_exact_instance_of::<PyList>() {
+            Shape::List
+        } else if value.is_exact_instance_of::<PyTuple>() {
+            Shape::Tuple
+        } else {
+            return self.found(value).map_err(failed);
+        })
     }
+    #[inline]
     fn parts(&self, value: &Object<'py>) -> Result<Cursor<'py>, Failure<PyErr>> {
-        self.listed(value).map_err(failed)
+        Ok(if let Some(dict) = exactly::<PyDict>(value) {
+            Cursor::Dict(Entries::of(dict), None)
+        } else if let Some(list) = exactly::<PyList>(value) {
+            Cursor::List(list.clone(), 0)
+        } else if let Some(tuple) = exactly::<PyTuple>(value) {
+            Cursor::Tuple(tuple.clone(), 0)
+        } else {
+            return self.listed(value).map_err(failed);
+        })
     }
     fn walk(&self, values: Vec<Object<'py>>) -> Cursor<'py> {
         Cursor::Items(Box::new(values.into_iter()))
     }
-    fn keys(&self, cursor: &Cursor<'py>) -> Keys {
+    fn keys(&self, cursor: &Cursor<'py>) -> Result<Keys, Failure<PyErr>> {
         match cursor {
-            Cursor::Held(.., keys) => *keys,
-            _ => Keys::Other,
+            Cursor::Dict(entries, _) => entries.keys().map_err(failed),
+            _ => Ok(Keys::Other),
         }
     }
-    #[inline]
-    fn next(&self, cursor: &mut Cursor<'py>) -> Option<Object<'py>> {
-        match cursor {
+    #[inline(always)]
+    fn next(&self, cursor: &mut Cursor<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
+        Ok(match cursor {
             Cursor::List(list, index) => {
                 *index += 1;
                 ffi::list_item(list, *index - 1)
@@ -339,38 +333,29 @@ impl<'py> Tree for PyTree<'py, '_> {
                 *index += 1;
                 ffi::tuple_item(tuple, *index - 1)
             }
-            Cursor::Held(start, next, end, _) => {
-                let mut held = self.held.borrow_mut();
-                if *next == *end {
-                    held.truncate(*start);
-                    return None;
-                }
-                *next += 1;
-                held.get_mut(*next - 1).and_then(Option::take)
-            }
+            Cursor::Dict(entries, held) => match held.take() {
+                Some(value) => Some(value),
+                None => match entries.next().map_err(failed)? {
+                    Some([key, value]) => {
+                        *held = Some(value);
+                        Some(key)
+                    }
+                    None => None,
+                },
+            },
             Cursor::Items(items) => items.next(),
+        })
+    }
+    #[inline(always)]
+    fn pair(&self, cursor: &mut Cursor<'py>) -> Result<Option<[Object<'py>; 2]>, Failure<PyErr>> {
+        match cursor {
+            Cursor::Dict(entries, _) => entries.next().map_err(failed),
+            _ => Ok(None),
         }
     }
-    #[inline]
-    fn pair(&self, cursor: &mut Cursor<'py>) -> Option<(Object<'py>, Object<'py>)> {
-        let Cursor::Held(start, next, end, _) = cursor else {
-            return None;
-        };
-        let mut held = self.held.borrow_mut();
-        if *next == *end {
-            held.truncate(*start);
-            return None;
-        }
-        let index = *next;
-        *next += 2;
-        match held.get_mut(index..index + 2) {
-            Some([key, value]) => key.take().zip(value.take()),
-            _ => None,
-        }
-    }
-    fn decimal<R>(&self, value: &Object<'py>, take: impl FnOnce(&str) -> R) -> Result<R, Failure<PyErr>> {
+    fn decimal<R>(&self, value: &Object<'py>, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<PyErr>> {
         let text = value.str().map_err(failed)?;
-        Ok(take(text.to_str().map_err(failed)?))
+        Ok(take(ffi::latin1(&text).unwrap_or_default()))
     }
     fn identity(&self, value: &Object<'py>) -> usize {
         value.as_ptr() as usize

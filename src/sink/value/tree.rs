@@ -95,7 +95,7 @@ impl Tree for ValueSink<'_> {
         Cursor::Own(values, 0)
     }
 
-    fn keys(&self, cursor: &Self::Cursor) -> Keys {
+    fn keys(&self, cursor: &Self::Cursor) -> Result<Keys, Failure<Infallible>> {
         let text = |key: NodeId| match self.utf8_of(key) {
             None => match self.node(key) {
                 Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw),
@@ -103,30 +103,30 @@ impl Tree for ValueSink<'_> {
             },
             text => text,
         };
-        match self.rest(cursor) {
+        Ok(match self.rest(cursor) {
             [key, _] if text(*key).is_some_and(|key| key.starts_with(b" ")) => Keys::Tag,
             entries if entries.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
             _ => Keys::Other,
-        }
+        })
     }
 
     #[inline]
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
         let next = self.rest(cursor).first().copied();
         cursor.pass(1);
-        next
+        Ok(next)
     }
 
     #[inline]
-    fn pair(&self, cursor: &mut Self::Cursor) -> Option<(NodeId, NodeId)> {
-        let pair = self.rest(cursor).first_chunk().map(|[key, value]| (*key, *value));
+    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<[NodeId; 2]>, Failure<Infallible>> {
+        let pair = self.rest(cursor).first_chunk().copied();
         cursor.pass(2);
-        pair
+        Ok(pair)
     }
 
-    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Infallible>> {
+    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<Infallible>> {
         match self.node(*id) {
-            Node::Known(Known::Decimal(text, _)) => Ok(take(self.text_of(*text))),
+            Node::Known(Known::Decimal(text, _)) => Ok(take(self.utf8_of(*text).unwrap_or_default())),
             _ => Err(ErrorKind::Internal("no Decimal".into()).into()),
         }
     }
