@@ -442,6 +442,56 @@ def test_an_array_is_a_list_of_its_numbers(protocol: int) -> None:
     assert bare(sanitize(pickle.dumps(array.array("i", [1, -2]), protocol))) == [1, -2]
 
 
+#: What is at the bounds of the word that a value of the tree is, and of what one word can tell.
+WIDE: list[Any] = [
+    *(
+        sign * (1 << bits) + step
+        for bits in (45, 46, 62)
+        for sign in (1, -1)
+        for step in (-1, 0, 1)
+    ),
+    *(-0.0, 5e-324, 1.7e308, math.inf, -math.inf),
+    *(text * size for text in ("x", "é") for size in (1, 7, 8, 9, 16, 17, 64, 65, 65_535, 65_536)),
+    *(b"\xff" * size for size in (0, 65_535, 65_536)),
+    ["x", ("é", [b"y"]), {}],
+    list(range(3000)),
+    {f"k{n}": [n, {"n": n}] for n in range(40)},
+    dict.fromkeys(range(17), ()),
+]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_values_of_any_width_stay_what_they_are(protocol: int) -> None:
+    data = pickle.dumps(WIDE, protocol)
+    assert repr(bare(sanitize(data))) == repr(WIDE)
+
+
+def test_a_container_may_grow_again_behind_others() -> None:
+    """Two lists and two dicts take turns; each keeps its own items in their order."""
+    turns = b"".join(b"0h\x00K%ca0h\x01K%ca" % (n, n + 100) for n in range(50))
+    lists = b"(]q\x00]q\x01N" + turns + b"0l."
+    assert bare(sanitize(lists)) == [list(range(50)), list(range(100, 150))]
+    turns = b"".join(b"0h\x00K%cK%cs0h\x01K%cGAAAAAAAAs" % (n % 9, n, n) for n in range(50))
+    first, second = bare(sanitize(b"(}q\x00}q\x01N" + turns + b"0l."))
+    assert first == {n % 9: n for n in range(50)}
+    assert list(second) == list(range(50))
+
+
+def test_a_bounded_deque_keeps_its_last_items() -> None:
+    long = collections.deque(range(2500), 7)
+    assert plain(long) == list(long)
+    grown = b"ccollections\ndeque\n(]K\x02tR" + b"".join(b"K%ca" % n for n in range(9)) + b"."
+    assert bare(sanitize(grown)) == [7, 8]
+    assert inspect(grown).verdict == "clean"
+
+
+def test_nans_in_a_set_are_told_apart_and_one_that_is_there_twice_is_not() -> None:
+    nans = {float("nan"), float("nan"), -float("nan")}
+    assert len(plain(nans)) == 3
+    twice = b"\x8f(G\x7f\xf8\0\0\0\0\0\0q\x00h\x00G\xff\xf8\0\0\0\0\0\0\x90."
+    assert len(bare(sanitize(twice))) == len(safe_loads(twice)) == 2
+
+
 def test_nan_stays_nan() -> None:
     assert math.isnan(plain(math.nan))
     assert _core.to_json(pickle.dumps(math.nan)) == '{" f":"nan"}'
