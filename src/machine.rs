@@ -283,8 +283,10 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
         limits: &Limits,
         options: &'m Options<'m>,
     ) -> Result<Self, Error> {
+        let budget = Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?;
+        sink.begin(data);
         Ok(Self {
-            budget: Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?,
+            budget,
             reader: Reader::new(data),
             sink,
             policy,

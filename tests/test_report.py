@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+import copy
 import datetime
 import decimal
 import fractions
@@ -13,7 +14,9 @@ import json
 import math
 import pathlib
 import pickle
+import pickletools
 import sys
+import threading
 import types
 import uuid
 from pathlib import Path
@@ -22,7 +25,16 @@ from typing import Any
 import pytest
 
 import plainpickle
-from plainpickle import GlobalUse, Limits, Policy, _core, inspect, safe_loads, sanitize
+from plainpickle import (
+    GlobalUse,
+    Limits,
+    Policy,
+    Report,
+    _core,
+    inspect,
+    safe_loads,
+    sanitize,
+)
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.bin"))
 RCE = b"cos\nsystem\n(S'echo vulnerable_to_rce'\ntR."
@@ -205,6 +217,126 @@ def test_only_bytes_like_objects_can_be_looked_into() -> None:
         look(memoryview(b"N."))
 
 
+# ---- what a report is
+
+MADE = [b"N.", RCE, b"\x80\x04N", b"\x8c\x02os\x8c\x06sys\x1btm\x93.more"]
+
+
+def made_again(report: Report) -> Report:
+    parts = (report.size, report.protocol, report.opcodes, report.globals, report.trailing_bytes)
+    return Report(*parts, report.error)
+
+
+@pytest.mark.parametrize("data", MADE)
+def test_reports_of_equal_parts_are_equal_and_have_no_hash(data: bytes) -> None:
+    report = inspect(data)
+    assert report == report  # noqa: PLR0124
+    assert made_again(report) == report
+    assert made_again(report).verdict == report.verdict
+    assert made_again(report).to_dict() == report.to_dict()
+    assert (inspect(data) == report) == (report.error is None), "exceptions are equal to themselves"
+    assert report != inspect(data + b"x")
+    assert report != 5
+    with pytest.raises(TypeError):
+        hash(report)
+
+
+@pytest.mark.parametrize("data", MADE)
+def test_a_report_can_be_copied_and_pickled(data: bytes) -> None:
+    report = inspect(data)
+    assert copy.copy(report) == report
+    for again in (copy.deepcopy(report), pickle.loads(pickle.dumps(report))):
+        assert type(again) is Report
+        assert again.to_dict() == report.to_dict()
+        assert repr(again) == repr(report)
+
+
+def test_a_report_shows_its_parts() -> None:
+    report = inspect(b"c__builtin__\nset\n)R.x")
+    use = "GlobalUse(module='__builtin__', name='set', count=1, offsets=(0,), allowed=True)"
+    assert repr(report) == (
+        f"Report(size=21, protocol=1, opcodes={report.opcodes}, globals=({use},), "
+        "trailing_bytes=1, error=None)"
+    )
+    assert Report.__match_args__ == (
+        "size",
+        "protocol",
+        "opcodes",
+        "globals",
+        "trailing_bytes",
+        "error",
+    )
+
+
+def test_a_report_stays_as_it_is_and_gives_the_same_objects_each_time() -> None:
+    report = inspect(RCE)
+    for name in ("size", "opcodes", "globals", "error", "verdict", "other"):
+        with pytest.raises(AttributeError):
+            setattr(report, name, 1)
+    for name in ("opcodes", "globals", "error"):
+        assert getattr(report, name) is getattr(report, name)
+    report.to_dict()["opcodes"].clear()
+    assert report.opcodes
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_each_opcode_is_counted_as_often_as_pickletools_finds_it(protocol: int) -> None:
+    values: list[Any] = [value for value, _, _ in FORMS]
+    for data in (pickle.dumps(values, protocol), pickle.dumps([values, values], protocol)):
+        report = inspect(data)
+        assert report.verdict == "clean"
+        assert report.opcodes == opcodes_in(data)
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_each_opcode_of_a_real_session_is_counted(file: Path) -> None:
+    report = inspect(file.read_bytes(), policy=Policy().stub())
+    try:
+        expected = opcodes_in(file.read_bytes())
+    except UnicodeDecodeError:
+        pytest.skip("pickletools reads no Python 2 text beyond ASCII")
+    assert report.opcodes == expected or report.verdict != "clean"
+
+
+def opcodes_in(data: bytes) -> dict[str, int]:
+    return dict(collections.Counter(code.name for code, _, _ in pickletools.genops(data)))
+
+
+@pytest.mark.parametrize("look", [inspect, sanitize, _core.to_json])
+def test_other_threads_run_while_a_large_pickle_is_looked_into(look: Any) -> None:
+    large = pickle.dumps([{"id": n, "name": f"name {n}"} for n in range(50_000)])
+    assert runs_meanwhile(look, large, attempts=20)
+    assert not runs_meanwhile(look, b"N.", attempts=1), (
+        "giving the lock up costs more than the work"
+    )
+
+
+def runs_meanwhile(look: Any, data: bytes, attempts: int) -> bool:
+    """Whether a thread gets the interpreter lock that only `look` may give up."""
+    ran = []
+    gate = threading.Lock()
+    gate.acquire()
+
+    def run() -> None:
+        with gate:
+            ran.append(True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        gate.release()
+        for _ in range(attempts):
+            look(data)
+            if ran:
+                break
+        return bool(ran)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+
+
 # ---- sanitize
 
 
@@ -308,6 +440,56 @@ def test_the_fold_of_a_datetime_is_kept_in_json() -> None:
 @pytest.mark.parametrize("protocol", range(6))
 def test_an_array_is_a_list_of_its_numbers(protocol: int) -> None:
     assert bare(sanitize(pickle.dumps(array.array("i", [1, -2]), protocol))) == [1, -2]
+
+
+#: What is at the bounds of the word that a value of the tree is, and of what one word can tell.
+WIDE: list[Any] = [
+    *(
+        sign * (1 << bits) + step
+        for bits in (45, 46, 62)
+        for sign in (1, -1)
+        for step in (-1, 0, 1)
+    ),
+    *(-0.0, 5e-324, 1.7e308, math.inf, -math.inf),
+    *(text * size for text in ("x", "é") for size in (1, 7, 8, 9, 16, 17, 64, 65, 65_535, 65_536)),
+    *(b"\xff" * size for size in (0, 65_535, 65_536)),
+    ["x", ("é", [b"y"]), {}],
+    list(range(3000)),
+    {f"k{n}": [n, {"n": n}] for n in range(40)},
+    dict.fromkeys(range(17), ()),
+]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_values_of_any_width_stay_what_they_are(protocol: int) -> None:
+    data = pickle.dumps(WIDE, protocol)
+    assert repr(bare(sanitize(data))) == repr(WIDE)
+
+
+def test_a_container_may_grow_again_behind_others() -> None:
+    """Two lists and two dicts take turns; each keeps its own items in their order."""
+    turns = b"".join(b"0h\x00K%ca0h\x01K%ca" % (n, n + 100) for n in range(50))
+    lists = b"(]q\x00]q\x01N" + turns + b"0l."
+    assert bare(sanitize(lists)) == [list(range(50)), list(range(100, 150))]
+    turns = b"".join(b"0h\x00K%cK%cs0h\x01K%cGAAAAAAAAs" % (n % 9, n, n) for n in range(50))
+    first, second = bare(sanitize(b"(}q\x00}q\x01N" + turns + b"0l."))
+    assert first == {n % 9: n for n in range(50)}
+    assert list(second) == list(range(50))
+
+
+def test_a_bounded_deque_keeps_its_last_items() -> None:
+    long = collections.deque(range(2500), 7)
+    assert plain(long) == list(long)
+    grown = b"ccollections\ndeque\n(]K\x02tR" + b"".join(b"K%ca" % n for n in range(9)) + b"."
+    assert bare(sanitize(grown)) == [7, 8]
+    assert inspect(grown).verdict == "clean"
+
+
+def test_nans_in_a_set_are_told_apart_and_one_that_is_there_twice_is_not() -> None:
+    nans = {float("nan"), float("nan"), -float("nan")}
+    assert len(plain(nans)) == 3
+    twice = b"\x8f(G\x7f\xf8\0\0\0\0\0\0q\x00h\x00G\xff\xf8\0\0\0\0\0\0\x90."
+    assert len(bare(sanitize(twice))) == len(safe_loads(twice)) == 2
 
 
 def test_nan_stays_nan() -> None:

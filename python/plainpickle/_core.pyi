@@ -1,15 +1,17 @@
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from typing_extensions import Buffer
 
 from plainpickle.exceptions import UnpicklingError
 from plainpickle.limits import Limits
 from plainpickle.policy import Policy
+from plainpickle.report import GlobalUse
 
 __all__ = [
     "CompiledPolicy",
     "Memo",
+    "Report",
     "__version__",
     "check",
     "check_next",
@@ -48,6 +50,36 @@ class Memo:
     def copy(self) -> dict[int, Any]: ...
     def clear(self) -> None: ...
     def set(self, values: Any) -> None: ...
+
+@final
+class Report:
+    __match_args__ = ("size", "protocol", "opcodes", "globals", "trailing_bytes", "error")
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __new__(
+        cls,
+        size: int,
+        protocol: int,
+        opcodes: dict[str, int],
+        globals: tuple[GlobalUse, ...],
+        trailing_bytes: int,
+        error: UnpicklingError | None,
+    ) -> Report: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def protocol(self) -> int: ...
+    @property
+    def opcodes(self) -> dict[str, int]: ...
+    @property
+    def globals(self) -> tuple[GlobalUse, ...]: ...
+    @property
+    def trailing_bytes(self) -> int: ...
+    @property
+    def error(self) -> UnpicklingError | None: ...
+    @property
+    def verdict(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
 
 def safe_loads(
     data: Buffer,
@@ -92,15 +124,8 @@ def write_json(
 ) -> bytes | tuple[UnpicklingError, str, str]: ...
 def format_of(data: bytes) -> str: ...
 def inspect(
-    data: Buffer, policy: Policy | None = None, limits: Limits | None = None
-) -> tuple[
-    dict[str, int],
-    list[tuple[str, str, int, list[int], bool]],
-    int,
-    int,
-    int,
-    UnpicklingError | None,
-]: ...
+    data: Buffer, /, *, policy: Policy | None = None, limits: Limits | None = None
+) -> Report: ...
 def to_json(
     data: Buffer, policy: Policy | None = None, limits: Limits | None = None, indent: int = 2
 ) -> str: ...

@@ -20,7 +20,7 @@ use super::memo::Memo;
 use super::policy::CompiledPolicy;
 use super::sink::PySink;
 use super::tree::PyTree;
-use super::{caught, compiled, errors, read_limits, readable};
+use super::{caught, compiled, errors, read_limits, readable, unlocked};
 
 /// How a session is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +166,7 @@ fn checked<'py>(
     limits: &Limits,
 ) -> PyResult<Trouble<'py>> {
     let core = &policy.core;
-    let read: Result<NodeId, Failure<Infallible>> = py.detach(|| {
+    let read: Result<NodeId, Failure<Infallible>> = unlocked(py, data.len(), || {
         let mut sink: ValueSink<'_> = ValueSink::checking();
         caught(|| decode(data, format, &mut sink, core, limits))
     });
