@@ -1154,9 +1154,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         {
             let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
             self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
-            if !S::COUNTED {
-                return self.sink.insert(&target, self.stack.drain(start..).map(Slot::into_value));
-            }
             self.sink.insert_pairs(&target, &mut Batch(self.stack[start..].as_chunks_mut().0))?;
             self.stack.truncate(start);
             return Ok(());

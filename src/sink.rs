@@ -275,7 +275,7 @@ pub trait Sink<'a> {
         target: &Self::Value,
         items: I,
     ) -> Made<(), Self::Error>;
-    /// Sets keys of a dict, all of them text or bytes. Only asked if `COUNTED` is set.
+    /// Sets keys of a dict, all of them text or bytes.
     fn insert_pairs(&mut self, target: &Self::Value, pairs: &mut impl Pairs<Self::Value>) -> Made<(), Self::Error> {
         let items: Vec<_> = pairs.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect();
         self.insert(target, items.into_iter())

@@ -115,14 +115,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if let [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, rest @ ..] = reader.rest()
             && self.holes == 0
         {
+            [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE].into_iter().for_each(|byte| self.sink.opcode(byte));
             *reader = reader.at_rest(rest);
             self.memo.try_reserve(2).map_err(|_| ErrorKind::OutOfMemory)?;
             self.memo.extend([Index::leaf(leaf), Index::tuple(leaf)]);
         } else {
             self.put_late(reader, Index::leaf(leaf))?;
-            reader.take(1)?;
+            self.pass(1, reader)?;
             self.put_late(reader, Index::tuple(leaf))?;
-            reader.take(1)?;
+            self.pass(1, reader)?;
         }
         if let Some(top) = self.stack.last_mut() {
             *top = Slot::Value(value, 0);
@@ -222,9 +223,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.work(2)?;
         let value = self.sink.known(KnownValue::DateTime(day, clock, Some(&zone)))?;
         self.put_late(&mut reader, Index::leaf(leaf as usize))?;
-        reader.take(3)?;
+        self.pass(2, &mut reader)?;
+        self.pass(1, &mut reader)?;
         self.put_kept(&mut reader, || Entry::Zoned(leaf, zone))?;
-        reader.take(1)?;
+        self.pass(1, &mut reader)?;
         if let Some(top) = self.stack.last_mut() {
             *top = Slot::Value(value, 0);
         }
@@ -257,7 +259,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let key = match ahead.opcode() {
             Ok(op::BINGET) => {
-                let index = usize::from(ahead.u8()?);
+                let Ok(index) = ahead.u8().map(usize::from) else {
+                    return Ok(None);
+                };
                 match self.kept_value(index) {
                     Some(key) if self.sink.view(key) == View::Text("int") => None,
                     None if self.late_key(index) == Some(b"int") => None,
@@ -265,25 +269,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
             }
             Ok(byte @ (op::SHORT_BINUNICODE | op::BINUNICODE)) => {
-                let raw = if byte == op::BINUNICODE { ahead.counted4()? } else { ahead.counted1()? };
-                if raw != b"int" || !pass_put(&mut ahead) {
-                    return Ok(None);
+                let raw = if byte == op::BINUNICODE { ahead.counted4() } else { ahead.counted1() };
+                match raw {
+                    Ok(b"int") if pass_put(&mut ahead) => raw.ok(),
+                    _ => return Ok(None),
                 }
-                Some(raw)
             }
             _ => return Ok(None),
         };
         let leaf = ahead.position();
         let mut wide = [0; 17];
         match ahead.opcode() {
-            Ok(op::LONG1) => {
-                let raw = ahead.counted1()?;
+            Ok(op::LONG1) => match ahead.counted1() {
                 // Not negative, and within 128 bits.
-                if raw.len() > wide.len() || raw.last().is_none_or(|&high| high >= 0x80) {
-                    return Ok(None);
+                Ok(raw) if raw.len() <= wide.len() && raw.last().is_some_and(|&high| high < 0x80) => {
+                    wide[..raw.len()].copy_from_slice(raw);
                 }
-                wide[..raw.len()].copy_from_slice(raw);
-            }
+                _ => return Ok(None),
+            },
             _ => return Ok(None),
         }
         let [int @ .., 0] = wide else {
@@ -296,17 +299,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.memory(cost::TUPLE + cost::ENTRY + cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
         let uuid = self.sink.known(KnownValue::Uuid(u128::from_le_bytes(int), None))?;
         self.put_kept(&mut reader, || Entry::Value(uuid.clone(), 0))?;
-        reader.take(1)?;
+        self.pass(1, &mut reader)?;
         self.put_late(&mut reader, Index::state(leaf))?;
-        if let Some(raw) = key {
-            let leaf = reader.position();
-            reader.take(raw.len() + if reader.peek() == Some(op::BINUNICODE) { 5 } else { 2 })?;
-            self.put_late(&mut reader, Index::key(leaf))?;
+        match key {
+            Some(raw) => {
+                let key = reader.position();
+                self.pass(raw.len() + if reader.peek() == Some(op::BINUNICODE) { 5 } else { 2 }, &mut reader)?;
+                self.put_late(&mut reader, Index::key(key))?;
+            }
+            None => self.pass(2, &mut reader)?,
         }
-        ahead.take(2)?;
+        self.pass(ahead.position() - leaf, &mut reader)?;
+        self.pass(1, &mut reader)?;
+        self.pass(1, &mut reader)?;
         self.stack.truncate(self.stack.len() - 2);
         self.push_at(uuid, 0);
-        Ok(Some(ahead))
+        Ok(Some(reader))
     }
 
     /// INST, OBJ: an instance of `class` with what is above `start` as arguments.

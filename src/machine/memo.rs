@@ -341,16 +341,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn put_next(&mut self, reader: &mut Reader<'a>) -> Step<'a, S> {
         let put = self.next_put(reader, 0);
         if put > 0 {
-            self.pass_put(put, reader)?;
+            self.pass(put, reader)?;
             let index = self.keep_top()?;
             self.push_index(index)?;
         }
         Ok(())
     }
 
+    /// Passes over an opcode of so many bytes that was looked at ahead.
     #[inline(always)]
-    fn pass_put(&mut self, put: usize, reader: &mut Reader<'a>) -> Step<'a, S> {
-        if let [byte, ..] = reader.take(put)? {
+    pub(super) fn pass(&mut self, size: usize, reader: &mut Reader<'a>) -> Step<'a, S> {
+        if let [byte, ..] = reader.take(size)? {
             self.sink.opcode(*byte);
         }
         Ok(())
@@ -367,7 +368,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     ) -> Step<'a, S> {
         let put = self.next_put(reader, 0);
         if put > 0 {
-            self.pass_put(put, reader)?;
+            self.pass(put, reader)?;
             // It is made again if something fetches it.
             let index =
                 if S::COUNTED && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
@@ -381,7 +382,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn put_late(&mut self, reader: &mut Reader<'a>, index: Index) -> Step<'a, S> {
         let put = self.next_put(reader, 0);
         if put > 0 {
-            reader.take(put)?;
+            self.pass(put, reader)?;
             self.push_index(index)?;
         }
         Ok(())
@@ -392,7 +393,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn put_kept(&mut self, reader: &mut Reader<'a>, entry: impl FnOnce() -> Entry<S::Value>) -> Step<'a, S> {
         let put = self.next_put(reader, 0);
         if put > 0 {
-            reader.take(put)?;
+            self.pass(put, reader)?;
             let index = self.keep(entry())?;
             self.push_index(index)?;
         }
