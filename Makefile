@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(PY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers bench lint docs fuzz clean
+.PHONY: help demo test servers bench faces core plots instructions valgrind lint docs fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,8 +46,26 @@ servers: ## on Debian and as root, install what servers the tests miss; elsewher
 		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends $$missing </dev/null; \
 	fi
 
-bench: $(VENV)/installed.done ## compare safe_loads with pickle.loads
-	$(PY) benches/loads.py $(ARGS)
+bench: $(VENV)/floor.done ## compare safe_loads with pickle.loads and others; options of benches/loads.py in ARGS
+	$(PY) -m benches.loads $(ARGS)
+
+faces: $(VENV)/floor.done ## the same for everything but safe_loads: files, writing, inspecting, JSON, import, memory
+	$(PY) -m benches.faces $(ARGS)
+
+plots: $(VENV)/floor.done ## measure all of both and draw it into benches/results/; wants an idle machine
+	$(PY) -m benches.plots $(ARGS)
+
+core: ## time the core without an interpreter; criterion's options in ARGS
+	cargo bench --no-default-features $(ARGS)
+
+instructions: $(VENV)/installed.done valgrind ## check that the instruction counts are within 3 % of the stored ones; ARGS=--update stores
+	$(PY) -m benches.instructions $(ARGS)
+
+valgrind: ## on Debian and as root, install valgrind where it is missing
+	@if ! command -v valgrind >/dev/null && [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update --quiet=2 </dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends valgrind libc6-dbg </dev/null; \
+	fi
 
 lint: $(VENV)/lint.done ## formatting and static checks of Python and Rust
 	$(PY) -m ruff check
@@ -87,6 +105,13 @@ $(WHEELS)/built.done: $(VENV)/build.done $(SOURCES)
 
 $(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
 	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)/floor.done: requirements/bench.txt $(VENV)/installed.done $(shell find benches/floor -type f)
+	$(PY) -m pip install --quiet -r $<
+	@rm -rf $(WHEELS)/floor
+	$(VENV)/bin/maturin build --release --manifest-path benches/floor/Cargo.toml --interpreter $(PY) --target-dir target --out $(WHEELS)/floor
+	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/floor/*.whl
 	@touch $@
 
 $(LEGACY_VENV)/test.done: requirements/legacy.txt
