@@ -56,7 +56,7 @@ plots: $(VENV)/floor.done ## measure all of both and draw it into benches/result
 	$(PY) -m benches.plots $(ARGS)
 
 core: ## time the core without an interpreter; criterion's options in ARGS
-	cargo bench --no-default-features $(ARGS)
+	cargo bench --no-default-features --bench core $(ARGS)
 
 instructions: $(VENV)/installed.done valgrind ## check that the instruction counts are within 3 % of the stored ones; ARGS=--update stores
 	$(PY) -m benches.instructions $(ARGS)
