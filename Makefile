@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(PY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers bench faces core plots instructions valgrind lint docs fuzz clean
+.PHONY: help demo test servers bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -67,6 +67,14 @@ valgrind: ## on Debian and as root, install valgrind where it is missing
 		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends valgrind libc6-dbg </dev/null; \
 	fi
 
+asan: $(VENV)/test.done ## the tests that reach unsafe code, under AddressSanitizer; wants Rust's nightly toolchain and gcc
+	@if cargo +nightly --version >/dev/null 2>&1 && [ -f "$(LIBASAN)" ]; then $(MAKE) target/asan/passed; \
+	else echo "SKIPPED: no nightly toolchain, or no libasan of gcc"; [ -z "$$CI" ]; fi
+
+memcheck: $(VENV)/test.done valgrind ## the tests that reach unsafe code, under valgrind
+	@if command -v valgrind >/dev/null; then $(MAKE) target/memcheck/passed; \
+	else echo "SKIPPED: no valgrind"; [ -z "$$CI" ]; fi
+
 lint: $(VENV)/lint.done ## formatting and static checks of Python and Rust
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
@@ -84,6 +92,41 @@ fuzz: $(VENV)/installed.done ## the long differential run against CPython's pick
 clean: ## remove everything that was built
 	rm -rf .venv target .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Code of the tests' own process is what they look at, so nothing that measures or starts others.
+MEMORY_TESTS := $(wildcard tests/test_ffi.py) $(addprefix tests/,test_safe_loads.py test_session.py \
+	test_framework_values.py test_corpus.py session_format/test_golden.py)
+LIBASAN = $(shell gcc -print-file-name=libasan.so 2>/dev/null)
+MEMCHECK = valgrind --quiet --error-exitcode=1
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# Line numbers in what is found, and no wait for the last bit of speed.
+CHECKED_BUILD = CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_TEST_OPT_LEVEL=1
+CHECKED_WHEEL = $(VENV)/bin/maturin build --interpreter $(PY) --strip false --auditwheel skip --target $(HOST)
+
+.PHONY: target/asan/passed target/memcheck/passed
+
+target/asan/passed: export RUSTUP_TOOLCHAIN := nightly
+target/asan/passed: export RUSTFLAGS := -Zsanitizer=address
+target/asan/passed:
+	@rm -rf target/asan/site target/asan/wheel
+	$(CHECKED_BUILD) cargo test --no-default-features --lib --tests --target $(HOST) --target-dir target/asan
+	$(CHECKED_BUILD) $(CHECKED_WHEEL) --target-dir target/asan --out target/asan/wheel
+	$(PY) -m pip install --quiet --no-index --no-deps --target target/asan/site target/asan/wheel/*.whl
+	@grep -q __asan_init target/asan/site/plainpickle/_core*.so # or nothing would be looked at
+	LD_PRELOAD=$(LIBASAN) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=target/asan/site \
+		$(PY) -m pytest -p no:cacheprovider $(MEMORY_TESTS) tests/test_pickle_face.py tests/test_differential.py $(ARGS)
+
+target/memcheck/passed:
+	@rm -rf target/memcheck/site target/memcheck/wheel
+	$(CHECKED_BUILD) cargo test --no-default-features --lib --tests --target $(HOST) --target-dir target/memcheck \
+		--config "target.$(HOST).runner = '$(MEMCHECK)'"
+	$(CHECKED_BUILD) $(CHECKED_WHEEL) --target-dir target/memcheck --out target/memcheck/wheel
+	$(PY) -m pip install --quiet --no-index --no-deps --target target/memcheck/site target/memcheck/wheel/*.whl
+	@# Some builds of CPython read digits of an int that has none; then only addresses can be checked.
+	values=yes; PYTHONMALLOC=malloc $(MEMCHECK) $(PY) -c pass 2>/dev/null || { values=no; \
+		echo "NOT CHECKED: uninitialised values, of which this Python has some itself"; }; \
+	PYTHONMALLOC=malloc PYTHONPATH=target/memcheck/site $(MEMCHECK) --undef-value-errors=$$values \
+		$(PY) -m pytest -p no:cacheprovider $(MEMORY_TESTS) $(ARGS)
 
 $(VENV)/build.done: requirements/build.txt
 	$(PYTHON) -m venv $(VENV)

@@ -2,13 +2,14 @@
 
     python -m benches.faces [--rounds 40] [--json FILE]
 
-Then two threads against one, the time of an import, and the peak memory of a load. Prints ratios; the
-exit status never depends on time. How to read it: README.md beside this file.
+Then two threads against one, the time of an import, and the peak memory of a load. Prints ratios;
+the exit status never depends on time. How to read it: README.md beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import io
 import json
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import plainpickle
-from benches.loads import optional
+from benches.loads import SUBJECTS, optional
 from benches.timing import (
     Seconds,
     build_facts,
@@ -102,43 +103,37 @@ def files() -> Iterator[tuple[str, str, int, dict[str, Call]]]:
     for key, protocol in (("a", 4), ("a", 2), ("c", 4), ("c", 2), ("k", 4)):
         workload = BY_KEY[key]
         payloads = pickled(workload, protocol)
+        count = len(payloads)
         file = tempfile.TemporaryFile()  # noqa: SIM115
         file.write(b"".join(payloads))
-        count = len(payloads)
-
-        def through(load: Callable[[Any], Any], count: int = count) -> Callable[[Any], None]:
-            def read(file: Any) -> None:
-                file.seek(0)
-                for _ in range(count):
-                    load(file)
-
-            return read
-
         yield (
             "load",
             f"{count} in a file, {workload.title}, p{protocol}",
             count,
             {
-                "ours": (through(plainpickle.load), [file]),
-                "pickle.load": (through(pickle.load), [file]),
+                "ours": (through(plainpickle.load, count), [file]),
+                "pickle.load": (through(pickle.load, count), [file]),
             },
         )
+
+
+def through(load: Callable[[Any], Any], count: int) -> Callable[[Any], None]:
+    def read(stream: Any) -> None:
+        stream.seek(0)
+        for _ in range(count):
+            load(stream)
+
+    return read
 
 
 def writing() -> Iterator[tuple[str, str, int, dict[str, Call]]]:
     for key in "abci":
         values = BY_KEY[key].values()
         for protocol in (2, 4):
-
-            def to(dumps: Callable[..., bytes], protocol: int = protocol) -> Callable[[Any], bytes]:
-                return lambda value: dumps(value, protocol)
-
-            yield (
-                "dumps",
-                f"{BY_KEY[key].title}, p{protocol}",
-                1,
-                {"ours": (to(plainpickle.dumps), values), "pickle.dumps": (to(pickle.dumps), values)},
-            )
+            ours = functools.partial(plainpickle.dumps, protocol=protocol)
+            theirs = functools.partial(pickle.dumps, protocol=protocol)
+            calls: dict[str, Call] = {"ours": (ours, values), "pickle.dumps": (theirs, values)}
+            yield "dumps", f"{BY_KEY[key].title}, p{protocol}", 1, calls
     values = BY_KEY["b"].values()
     yield (
         "dump",
@@ -187,7 +182,10 @@ def sessions() -> Iterator[tuple[str, str, int, dict[str, Call]]]:
             "ours": (serializer.loads, [serializer.dumps(value) for value in values]),
             "json": (json.loads, texts),
         }
-        writing: dict[str, Call] = {"ours": (serializer.dumps, values), "json": (json.dumps, plains)}
+        writing: dict[str, Call] = {
+            "ours": (serializer.dumps, values),
+            "json": (json.dumps, plains),
+        }
         if orjson:
             reading["orjson"] = orjson.loads, texts
             writing["orjson"] = orjson.dumps, plains
@@ -244,14 +242,14 @@ def import_time(rounds: int) -> list[float]:
 
 def peak(how: str, file: str) -> None:
     """Prints the bytes by which one load raises the peak of a fresh process."""
-    loads = {"pickle": pickle.loads, "ours": plainpickle.safe_loads}[how]
+    loads = SUBJECTS[how]
     data = Path(file).read_bytes()
     loads(pickle.dumps([1.5, "text", {}]))
     gc.collect()
     before = high_water()
     made = loads(data)
     print(high_water() - before)
-    del made
+    del made  # not earlier
 
 
 def high_water() -> int:

@@ -1,9 +1,9 @@
-"""Counts machine instructions, which a busy machine does not change, and holds them to stored figures.
+"""Counts machine instructions, whatever else the machine does, and holds them to stored figures.
 
     python -m benches.instructions [--update]
 
-Runs itself under valgrind. The figures of each build of CPython are in instructions.json beside this
-file; the exit status is 1 when one has moved by more than 3 % in either direction.
+Runs itself under valgrind. The figures of each build of CPython are in instructions.json beside
+this file; the exit status is 1 when one has moved by more than 3 % in either direction.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def counted() -> dict[str, int]:
         return found
 
 
-# The C library copies as its CPU likes best, and the more the less room a growing block finds: neither
-# is ours, and both differ from machine to machine by more than what is looked for.
+# The C library copies as its CPU likes best, and the more the less room a growing block finds.
+# Both differ from machine to machine by more than what is looked for.
 COPIES = re.compile(r"mem(cpy|move|set|cmp|chr)")
 FUNCTION = re.compile(r"c?fn=\((\d+)\)(?: (.*))?")
 
@@ -176,7 +176,7 @@ def main() -> int:
         windows(options.windows)
         return 0
     if not shutil.which("valgrind"):
-        print("NOTHING WAS COUNTED: no valgrind; `make instructions` installs it on Debian, as root")
+        print("NOTHING WAS COUNTED: no valgrind; `make valgrind` installs it on Debian, as root")
         return 1 if os.environ.get("CI") else 0
     stored = json.loads(STORED.read_text("utf-8")) if STORED.exists() else {}
     known = stored.get(BUILD, {"compiler": compiler(), "instructions": {}})
@@ -194,8 +194,8 @@ def main() -> int:
         return 0
     if moved:
         print(f"{moved} moved by more than {TOLERANCE:.0%}, or are not the same cases.")
-        print("What got slower is a regression. What got faster is stored, as is what has its reason:")
-        print("make instructions ARGS=--update")
+        print("What takes more is a regression, unless it has its reason; what takes less is to be")
+        print("stored, so that it stays: make instructions ARGS=--update")
         if known["compiler"] != compiler():
             print(f"The stored figures are of another compiler: {known['compiler']}")
     return 1 if moved else 0

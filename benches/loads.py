@@ -1,4 +1,4 @@
-"""Times safe_loads against pickle.loads, the RestrictedUnpickler recipe and other formats, in pairs.
+"""Times safe_loads against pickle.loads, the RestrictedUnpickler recipe and others, in pairs.
 
     python -m benches.loads [--protocols 0,2,4,5] [--workloads a,b] [--rounds 40] [--json FILE]
 
@@ -157,10 +157,10 @@ class Row:
         return f"{self.workload.key:3}{self.workload.title:23}" + ", ".join(each)
 
     def load_only(self) -> str:
-        pairs = (f"{name} {spread(ratios(self.kept[name], self.kept['ours']))}" for name in self.kept)
-        return f"{self.workload.key:3}{self.workload.title:23}{self.protocol:6}  " + ", ".join(
-            pair for pair in pairs if not pair.startswith("ours")
-        )
+        others = {name: ratios(each, self.kept["ours"]) for name, each in self.kept.items()}
+        del others["ours"]
+        line = f"{self.workload.key:3}{self.workload.title:23}{self.protocol:6}  "
+        return line + ", ".join(f"{name} {spread(ratio)}" for name, ratio in others.items())
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -170,7 +170,7 @@ class Row:
             "bytes": self.size,
             "microseconds": {name: microseconds(each) for name, each in self.seconds.items()},
             "ratios": {name: self.ratio(name) for name in self.seconds},
-            "load_only": {name: ratios(each, self.kept["ours"]) for name, each in self.kept.items()},
+            "load_only": {n: ratios(each, self.kept["ours"]) for n, each in self.kept.items()},
         }
 
 
@@ -213,13 +213,14 @@ def measure(workload: Workload, protocol: int, rounds: int) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> str:
+    """The geometric mean of each protocol, and the worst cell."""
     lines = []
     for protocol in sorted({row.protocol for row in rows}):
         among = [r for r in rows if r.protocol == protocol and r.workload.key in MEAN]
         if len(among) == len(MEAN):
             logs = [math.log(row.ratio("pickle")[1]) for row in among]
             mean = math.exp(math.fsum(logs) / len(logs))
-            lines.append(f"protocol {protocol}: geometric mean of {MEAN[0]} to {MEAN[-1]} {mean:.2f}")
+            lines.append(f"protocol {protocol}: mean of {MEAN[0]} to {MEAN[-1]} {mean:.2f}")
     worst = min(rows, key=lambda row: row.ratio("pickle")[1])
     ratio = spread(worst.ratio("pickle"))
     lines.append(f"worst: {ratio} {worst.workload.title}, protocol {worst.protocol}")
@@ -266,7 +267,7 @@ def main() -> None:
     print(f"\n{summary(rows)}")
     if options.control:
         control.append(second_core())
-        print(f"control, two processes against one: {control[0]:.2f} before, {control[1]:.2f} after")
+        print("control, two processes: {:.2f} before, {:.2f} after".format(*control))
     if options.json:
         facts = {"build": build, "control": control, "rows": [row.facts() for row in rows]}
         options.json.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")

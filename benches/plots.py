@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benches.timing import build_facts, build_name
@@ -54,8 +55,10 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def subtitle(build: dict[str, Any]) -> str:
-    pgo = "built with PGO" if build["pgo"] else "built without PGO"
-    return f"CPython {build['python']}, {pgo}, {build['machine']}; plainpickle {build['plainpickle']}"
+    pgo = "with PGO" if build["pgo"] else "without PGO"
+    return (
+        f"CPython {build['python']} {pgo}, {build['machine']}; plainpickle {build['plainpickle']}"
+    )
 
 
 def ratio_axis(axes: Any, ratios: Iterable[float], rows: Sequence[str], label: str) -> None:
@@ -111,17 +114,18 @@ def draw_loads(facts: dict[str, Any]) -> Any:
         for row in rows:
             nth = protocols.index(row["protocol"])
             at = keys.index(row["key"]) + (nth - (len(protocols) - 1) / 2) * 0.13
-            point(axes, row["ratios"][other], at, color=PROTOCOLS[row["protocol"]], marker="o", ms=4)
+            color = PROTOCOLS[row["protocol"]]
+            point(axes, row["ratios"][other], at, color=color, marker="o", ms=4)
     labels = []
     for protocol in protocols:
         among = [r for r in rows if r["protocol"] == protocol and r["key"] in MEAN]
         mean = math.exp(sum(math.log(r["ratios"]["pickle"][1]) for r in among) / len(among))
         labels.append(f"protocol {protocol}\nmean {mean:.2f}")
     handles = [
-        plt.Line2D([], [], linestyle="", marker="o", ms=6, color=PROTOCOLS[each])
-        for each in protocols
+        Line2D([], [], linestyle="", marker="o", ms=6, color=PROTOCOLS[each]) for each in protocols
     ]
-    figure.suptitle(f"safe_loads: load and free, limits on\n{subtitle(facts['build'])}", fontsize=11)
+    title = "safe_loads: load and free, limits on"
+    figure.suptitle(f"{title}\n{subtitle(facts['build'])}", fontsize=11)
     # The means are those of the left panel.
     legend(figure, handles, labels, f"geometric means over {MEAN[0]} to {MEAN[-1]}, left")
     return figure
@@ -142,7 +146,7 @@ def draw_neighbours(facts: dict[str, Any]) -> Any:
                     [row["ratios"][name][1]], [nth], color=color, marker=marker, ms=size, mew=1.5
                 )
     handles = [
-        plt.Line2D([], [], linestyle="", marker=marker, ms=7, color=color)
+        Line2D([], [], linestyle="", marker=marker, ms=7, color=color)
         for color, marker in FORMATS.values()
     ]
     title = "safe_loads against formats that hold dates, Decimals and UUIDs as text only"
@@ -155,7 +159,7 @@ def draw_faces(facts: dict[str, Any]) -> Any:
     rows = facts["rows"]
     named = [f"{row['group']}  {row['title']}" for row in rows]
     others = sorted({name for row in rows for name in row["ratios"]}, key=str.lower)
-    colors = dict(zip(others, mpl.colormaps["tab10"].colors))
+    colors = dict(zip(others, map(mpl.colormaps["tab10"], range(10))))
     figure, panels = plt.subplots(
         2,
         1,
@@ -181,7 +185,7 @@ def draw_faces(facts: dict[str, Any]) -> Any:
     for side in ("top", "right"):
         below.spines[side].set_visible(False)
     handles = [
-        plt.Line2D([], [], linestyle="", marker="o", ms=6, color=colors[name]) for name in others
+        Line2D([], [], linestyle="", marker="o", ms=6, color=colors[name]) for name in others
     ]
     figure.suptitle(f"Files, writing, inspecting, JSON\n{subtitle(facts['build'])}", fontsize=11)
     legend(figure, handles, others, "the other")

@@ -1,4 +1,4 @@
-"""How time is measured: subjects take turns in one process, and what counts is the ratio in a round."""
+"""How time is measured: subjects take turns in one process; what counts is the ratio in a round."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def build_name(facts: Mapping[str, Any]) -> str:
 def header(facts: Mapping[str, Any]) -> str:
     pgo, lto = ("yes" if facts[flag] else "not stated" for flag in ("pgo", "lto"))
     return (
-        f"CPython {facts['python']}, PGO {pgo}, LTO {lto}, {facts['machine']}, {facts['cpus']} CPUs; "
-        f"plainpickle {facts['plainpickle']}, limits on\n"
+        f"CPython {facts['python']}, PGO {pgo}, LTO {lto}, {facts['machine']}, "
+        f"{facts['cpus']} CPUs; plainpickle {facts['plainpickle']}, limits on\n"
         f"python -m {' '.join([_module(), *sys.argv[1:]])}"
     )
 
