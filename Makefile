@@ -25,7 +25,7 @@ export PYO3_PYTHON := $(abspath $(PY))
 .PHONY: help demo test servers bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(WHEELS)/built.done ## build, install into a fresh environment, read old sessions, refuse an attack
 	@rm -rf $(DEMO_VENV)

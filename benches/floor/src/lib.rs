@@ -11,6 +11,10 @@ mod python {
 
 use std::collections::{HashMap, HashSet};
 
+// What `ffi` finds there in the library.
+#[allow(unused_imports)]
+use plainpickle::sink;
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
