@@ -82,6 +82,8 @@ lint: $(VENV)/lint.done ## formatting and static checks of Python and Rust
 	cargo fmt --all --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
+	cargo fmt --manifest-path benches/floor/Cargo.toml --check
+	cargo clippy --manifest-path benches/floor/Cargo.toml --target-dir target -- -D warnings
 
 docs: ## check every link and every `make` command in the documentation
 	$(PYTHON) docs/check.py
