@@ -83,12 +83,12 @@ def windows(names: Path) -> None:
     names.write_text(json.dumps(listed), "utf-8")
 
 
-def counted() -> dict[str, int]:
+def counted(valgrind: str) -> dict[str, int]:
     """Instructions of one call, for each case."""
     with tempfile.TemporaryDirectory(prefix="plainpickle-") as folder:
         out, names = Path(folder, "callgrind"), Path(folder, "names")
         command = [
-            *("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"),
+            *(valgrind, "--tool=callgrind", f"--callgrind-out-file={out}"),
             *(f"--dump-before={BOUNDARY}", "--dump-line=no"),
             *(sys.executable, "-s", "-m", "benches.instructions", "--windows", str(names)),
         ]
@@ -175,14 +175,15 @@ def main() -> int:
     if options.windows:
         windows(options.windows)
         return 0
-    if not shutil.which("valgrind"):
+    valgrind = shutil.which("valgrind")
+    if not valgrind:
         print("NOTHING WAS COUNTED: no valgrind; `make valgrind` installs it on Debian, as root")
         return 1 if os.environ.get("CI") else 0
     stored = json.loads(STORED.read_text("utf-8")) if STORED.exists() else {}
     known = stored.get(BUILD, {"compiler": compiler(), "instructions": {}})
     print(f"{BUILD}, {compiler()}; instructions of one call")
     print(f"{'':28}{'ours':>12}{'pickle':>10}{'change':>9}")
-    figures = counted()
+    figures = counted(valgrind)
     moved = compared(figures, {} if options.update else known["instructions"])
     if options.update:
         ours = {name: n for name, n in figures.items() if not name.startswith("pickle.")}
