@@ -226,8 +226,14 @@ def threads(call: Callable[[Any], Any], payloads: Sequence[Any], rounds: int) ->
     return [quantile(gains, share) for share in (0.1, 0.5, 0.9)]
 
 
-def import_time(rounds: int) -> list[float]:
-    """Milliseconds of processor time that `import plainpickle` adds to a bare Python."""
+STARTS = {
+    "import plainpickle": "import plainpickle",
+    "and a first load": "import plainpickle; plainpickle.loads(b'N.')",
+}
+
+
+def start_time(code: str, rounds: int) -> list[float]:
+    """Milliseconds of processor time that some code adds to a bare Python."""
 
     def spent(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -235,7 +241,7 @@ def import_time(rounds: int) -> list[float]:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    pairs = [(spent("pass"), spent("import plainpickle")) for _ in range(rounds + 1)][1:]
+    pairs = [(spent("pass"), spent(code)) for _ in range(rounds + 1)][1:]
     added = [(ours - bare) * 1e3 for bare, ours in pairs]
     return [quantile(added, share) for share in (0.1, 0.5, 0.9)]
 
@@ -307,8 +313,11 @@ def main() -> None:
     facts["control"] = [*control, second_core()]
     print("control, two processes: {:.2f} before, {:.2f} after".format(*facts["control"]))
 
-    facts["import_ms"] = import_time(options.rounds)
-    print(f"\nimport plainpickle, over a bare Python: {spread(facts['import_ms'])} ms")
+    print("\nMilliseconds over a bare Python")
+    facts["start_ms"] = {}
+    for title, code in STARTS.items():
+        facts["start_ms"][title] = added = start_time(code, options.rounds)
+        print(f"{'':9}{title:40}{spread(added)}", flush=True)
     print("\nPeak memory of a load, in that of pickle.loads")
     for title, ratio, megabytes in memory():
         facts["memory"].append({"title": title, "ratio": ratio, "pickle_mb": megabytes})
