@@ -118,7 +118,7 @@ target/asan/passed:
 	$(PY) -m pip install --quiet --no-index --no-deps --target target/asan/site target/asan/wheel/*.whl
 	@grep -q __asan_init target/asan/site/plainpickle/_core*.so # or nothing would be looked at
 	LD_PRELOAD=$(LIBASAN) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=target/asan/site \
-		$(PY) -m pytest -p no:cacheprovider $(MEMORY_TESTS) tests/test_pickle_face.py tests/test_differential.py $(ARGS)
+		$(PY) -m pytest -p no:cacheprovider $(MEMORY_TESTS) tests/test_pickle_face.py $(ARGS)
 
 target/memcheck/passed:
 	@rm -rf target/memcheck/site target/memcheck/wheel
