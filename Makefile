@@ -22,10 +22,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(PY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers bench lint docs fuzz clean
+.PHONY: help demo test servers bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(WHEELS)/built.done ## build, install into a fresh environment, read old sessions, refuse an attack
 	@rm -rf $(DEMO_VENV)
@@ -46,8 +46,34 @@ servers: ## on Debian and as root, install what servers the tests miss; elsewher
 		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends $$missing </dev/null; \
 	fi
 
-bench: $(VENV)/installed.done ## compare safe_loads with pickle.loads
-	$(PY) benches/loads.py $(ARGS)
+bench: $(VENV)/floor.done ## compare safe_loads with pickle.loads and others; options of benches/loads.py in ARGS
+	$(PY) -m benches.loads $(ARGS)
+
+faces: $(VENV)/floor.done ## the same for everything but safe_loads: files, writing, inspecting, JSON, import, memory
+	$(PY) -m benches.faces $(ARGS)
+
+plots: $(VENV)/floor.done ## measure all of both and draw it into benches/results/; wants an idle machine
+	$(PY) -m benches.plots $(ARGS)
+
+core: ## time the core without an interpreter; criterion's options in ARGS
+	cargo bench --no-default-features --bench core $(ARGS)
+
+instructions: $(VENV)/installed.done valgrind ## check that the instruction counts are within 3 % of the stored ones; ARGS=--update stores
+	$(PY) -m benches.instructions $(ARGS)
+
+valgrind: ## on Debian and as root, install valgrind where it is missing
+	@if ! command -v valgrind >/dev/null && [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update --quiet=2 </dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends valgrind libc6-dbg </dev/null; \
+	fi
+
+asan: $(VENV)/test.done ## the tests that reach unsafe code, under AddressSanitizer; wants Rust's nightly toolchain and gcc
+	@if cargo +nightly --version >/dev/null 2>&1 && [ -f "$(LIBASAN)" ]; then $(MAKE) target/asan/passed; \
+	else echo "SKIPPED: no nightly toolchain, or no libasan of gcc"; [ -z "$$CI" ]; fi
+
+memcheck: $(VENV)/test.done valgrind ## the tests that reach unsafe code, under valgrind
+	@if command -v valgrind >/dev/null; then $(MAKE) target/memcheck/passed; \
+	else echo "SKIPPED: no valgrind"; [ -z "$$CI" ]; fi
 
 lint: $(VENV)/lint.done ## formatting and static checks of Python and Rust
 	$(PY) -m ruff check
@@ -56,6 +82,8 @@ lint: $(VENV)/lint.done ## formatting and static checks of Python and Rust
 	cargo fmt --all --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
+	cargo fmt --manifest-path benches/floor/Cargo.toml --check
+	cargo clippy --manifest-path benches/floor/Cargo.toml --target-dir target -- -D warnings
 
 docs: ## check every link and every `make` command in the documentation
 	$(PYTHON) docs/check.py
@@ -66,6 +94,43 @@ fuzz: $(VENV)/installed.done ## the long differential run against CPython's pick
 clean: ## remove everything that was built
 	rm -rf .venv target .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Code of the tests' own process is what they look at, so nothing that measures or starts others.
+MEMORY_TESTS := $(wildcard tests/test_ffi.py) $(addprefix tests/,test_safe_loads.py test_session.py \
+	test_framework_values.py test_corpus.py session_format/test_golden.py) \
+	$(addprefix --deselect=tests/test_session.py::,test_it_is_free_to_construct_as_django_does_for_each_session \
+	test_ten_thousand_bad_keys_take_linear_time_and_few_lines_of_log)
+LIBASAN = $(shell gcc -print-file-name=libasan.so 2>/dev/null)
+MEMCHECK = valgrind --quiet --error-exitcode=1
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# Line numbers in what is found, and no wait for the last bit of speed.
+CHECKED_BUILD = CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_TEST_OPT_LEVEL=1
+CHECKED_WHEEL = $(VENV)/bin/maturin build --interpreter $(PY) --strip false --auditwheel skip --target $(HOST)
+
+.PHONY: target/asan/passed target/memcheck/passed
+
+target/asan/passed: export RUSTUP_TOOLCHAIN := nightly
+target/asan/passed: export RUSTFLAGS := -Zsanitizer=address
+target/asan/passed:
+	@rm -rf target/asan/site target/asan/wheel
+	$(CHECKED_BUILD) cargo test --no-default-features --lib --tests --target $(HOST) --target-dir target/asan
+	$(CHECKED_BUILD) $(CHECKED_WHEEL) --target-dir target/asan --out target/asan/wheel
+	$(PY) -m pip install --quiet --no-index --no-deps --target target/asan/site target/asan/wheel/*.whl
+	@grep -q __asan_init target/asan/site/plainpickle/_core*.so # or nothing would be looked at
+	LD_PRELOAD=$(LIBASAN) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=target/asan/site \
+		$(PY) -m pytest -p no:cacheprovider $(MEMORY_TESTS) tests/test_pickle_face.py $(ARGS)
+
+target/memcheck/passed:
+	@rm -rf target/memcheck/site target/memcheck/wheel
+	$(CHECKED_BUILD) cargo test --no-default-features --lib --tests --target $(HOST) --target-dir target/memcheck \
+		--config "target.$(HOST).runner = '$(MEMCHECK)'"
+	$(CHECKED_BUILD) $(CHECKED_WHEEL) --target-dir target/memcheck --out target/memcheck/wheel
+	$(PY) -m pip install --quiet --no-index --no-deps --target target/memcheck/site target/memcheck/wheel/*.whl
+	@# Some builds of CPython read digits of an int that has none; then only addresses can be checked.
+	values=yes; PYTHONMALLOC=malloc $(MEMCHECK) $(PY) -c pass 2>/dev/null || { values=no; \
+		echo "NOT CHECKED: uninitialised values, of which this Python has some itself"; }; \
+	PYTHONMALLOC=malloc PYTHONPATH=target/memcheck/site $(MEMCHECK) --undef-value-errors=$$values \
+		$(PY) -m pytest -p no:cacheprovider $(MEMORY_TESTS) $(ARGS)
 
 $(VENV)/build.done: requirements/build.txt
 	$(PYTHON) -m venv $(VENV)
@@ -87,6 +152,13 @@ $(WHEELS)/built.done: $(VENV)/build.done $(SOURCES)
 
 $(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
 	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)/floor.done: requirements/bench.txt $(VENV)/installed.done $(shell find benches/floor -type f)
+	$(PY) -m pip install --quiet -r $<
+	@rm -rf $(WHEELS)/floor
+	$(VENV)/bin/maturin build --release --manifest-path benches/floor/Cargo.toml --interpreter $(PY) --target-dir target --out $(WHEELS)/floor
+	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/floor/*.whl
 	@touch $@
 
 $(LEGACY_VENV)/test.done: requirements/legacy.txt

@@ -1,6 +1,6 @@
-"""Times safe_loads against pickle.loads and against the RestrictedUnpickler recipe, in pairs.
+"""Times safe_loads against pickle.loads, the RestrictedUnpickler recipe and others, in pairs.
 
-    python benches/loads.py [--protocols 0,2,4,5] [--workloads a,b] [--rounds 40] [--json FILE]
+    python -m benches.loads [--protocols 0,2,4,5] [--workloads a,b] [--rounds 40] [--json FILE]
 
 Prints ratios; the exit status never depends on time. How to read it: README.md beside this file.
 """
@@ -8,231 +8,39 @@ Prints ratios; the exit status never depends on time. How to read it: README.md 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
+import marshal
 import math
 import pickle
-import platform
 import sys
-import sysconfig
-import time
-import uuid
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any, Callable
 
 import plainpickle
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benches.timing import (
+    Seconds,
+    Subject,
+    build_facts,
+    header,
+    interleaved,
+    load_and_free,
+    load_only,
+    microseconds,
+    ratios,
+    repeats_for,
+    second_core,
+    spread,
+)
+from benches.workloads import MEAN, WORKLOADS, Workload, plain
 from tests.differential.isomorphism import difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Loads = Callable[[bytes], Any]
-POOL = 256  # distinct sessions: one payload again and again flatters every cache
-BATCH_SECONDS = 0.004  # at least, for one timed batch
-EPOCH = datetime(2024, 1, 1)
-
-
-def text(rng: Random, length: int = 12) -> str:
-    return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789-_", k=length))
-
-
-def small_session(rng: Random) -> Any:
-    """16 keys, as a framework with authentication, messages and a cart leaves them."""
-    return {
-        "_auth_user_id": str(rng.randrange(10**6)),
-        "_auth_user_backend": "django.contrib.auth.backends.ModelBackend",
-        "_auth_user_hash": text(rng, 40),
-        "_session_expiry": 1209600,
-        "_csrftoken": text(rng, 32),
-        "lang": "de",
-        "tz": "Europe/Berlin",
-        "cart_id": rng.randrange(10**9),
-        "is_staff": False,
-        "remember": True,
-        "next": None,
-        "visits": rng.randrange(500),
-        "theme": "dark",
-        "score": rng.random(),
-        "last": text(rng),
-        "tags": [text(rng, 5), "new"],
-    }
-
-
-def shop_session(rng: Random) -> Any:
-    """About 3 kB: cart with Decimals, addresses, history with datetimes, messages."""
-
-    def item() -> Any:
-        return {
-            "sku": text(rng, 10),
-            "product_id": rng.randrange(10**6),
-            "name": f"Product {text(rng)}",
-            "qty": rng.randint(1, 9),
-            "price": Decimal(rng.randrange(100, 99999)).scaleb(-2),
-            "tax": Decimal("0.19"),
-            "options": {"size": "M", "colour": text(rng, 5)},
-            "added": EPOCH
-            + timedelta(seconds=rng.randrange(10**7), microseconds=rng.randrange(10**6)),
-        }
-
-    def address() -> Any:
-        return {
-            "name": text(rng),
-            "street": f"{text(rng)} {rng.randrange(99)}",
-            "city": "Zürich",
-            "zip": str(rng.randrange(10**4)),
-            "country": "CH",
-        }
-
-    return {
-        **small_session(rng),
-        "cart": {
-            "items": [item() for _ in range(12)],
-            "currency": "EUR",
-            "coupon": None,
-            "total": Decimal("1234.50"),
-            "shipping": address(),
-            "billing": address(),
-        },
-        "viewed": [rng.randrange(10**6) for _ in range(20)],
-        "messages": [("info", "Saved.", ""), ("error", "Sold out", "x")],
-        "history": [
-            {
-                "id": rng.randrange(10**6),
-                "at": EPOCH + timedelta(hours=rng.randrange(10**4)),
-                "sum": Decimal("99.95"),
-            }
-            for _ in range(6)
-        ],
-    }
-
-
-def products(rng: Random) -> Any:
-    return [
-        {
-            "id": n,
-            "sku": text(rng, 9),
-            "name": f"Product {n} {text(rng)}",
-            "price": rng.random() * 100,
-            "stock": rng.randrange(999),
-            "active": n % 3 != 0,
-            "category": rng.choice(("books", "tools", "toys")),
-            "weight": rng.randrange(9999),
-        }
-        for n in range(1000)
-    ]
-
-
-def strings(rng: Random) -> Any:
-    alphabets = ("abcdefghijklmnop ", "àéîõüß", "中文字符", "😀🎉👍")
-    return [
-        "".join(rng.choices(rng.choices(alphabets, (7, 2, 1, 1))[0], k=rng.randint(1, 60)))
-        for _ in range(3000)
-    ]
-
-
-def ints(rng: Random) -> Any:
-    return [
-        rng.getrandbits(rng.choice((7, 8, 15, 16, 30, 31, 40, 63, 90))) * rng.choice((1, 1, -1))
-        for _ in range(10_000)
-    ]
-
-
-def floats(rng: Random) -> Any:
-    return [rng.uniform(-1e6, 1e6) for _ in range(10_000)]
-
-
-def nested(rng: Random) -> Any:
-    made: Any = text(rng)
-    for level in range(500):
-        made = [made] if level % 2 else {"k": made}
-    return made
-
-
-def shared(rng: Random) -> Any:
-    parts = [{"id": n, "name": text(rng)} for n in range(100)]
-    return [[rng.choice(parts) for _ in range(10)] for _ in range(1000)]
-
-
-def moments(rng: Random) -> Any:
-    return [
-        EPOCH + timedelta(seconds=rng.randrange(10**8), microseconds=rng.randrange(10**6))
-        for _ in range(5000)
-    ]
-
-
-def aware_moments(rng: Random) -> Any:
-    return [moment.replace(tzinfo=timezone.utc) for moment in moments(rng)]
-
-
-def decimals(rng: Random) -> Any:
-    return [Decimal(rng.randrange(10**7)).scaleb(-2) for _ in range(5000)]
-
-
-def uuids(rng: Random) -> Any:
-    return [uuid.UUID(int=rng.getrandbits(128)) for _ in range(5000)]
-
-
-def values(rng: Random) -> Any:
-    made = (
-        *moments(rng)[:1250],
-        *decimals(rng)[:1250],
-        *uuids(rng)[:1250],
-        *(date(2000 + n % 50, 1 + n % 12, 1 + n % 28) for n in range(1250)),
-    )
-    return rng.sample(made, len(made))
-
-
-def sets(rng: Random) -> Any:
-    return [
-        (
-            {rng.randrange(10**6) for _ in range(8)},
-            frozenset(text(rng, 4) for _ in range(4)),
-            (n, text(rng), None),
-        )
-        for n in range(1000)
-    ]
-
-
-def blobs(rng: Random) -> Any:
-    return [rng.randbytes(rng.choice((10, 200, 5000, 20_000))) for _ in range(200)]
-
-
-def int_keys(rng: Random) -> Any:
-    return {rng.randrange(10**9): n for n in range(5000)}
-
-
-@dataclass(frozen=True)
-class Workload:
-    key: str
-    title: str
-    make: Callable[[Random], Any]
-    count: int = 1  # distinct payloads, rotated
-
-
-WORKLOADS = (
-    Workload("a", "small session", small_session, POOL),
-    Workload("b", "e-commerce session", shop_session, POOL),
-    Workload("c", "1000 products", products, 8),
-    Workload("d", "strings, mixed", strings),
-    Workload("e", "ints, mixed widths", ints),
-    Workload("f", "floats", floats),
-    Workload("g", "500 levels", nested),
-    Workload("h", "shared references", shared),
-    Workload("i", "dates, Decimals, UUIDs", values),
-    Workload("i1", "naive datetimes", moments),
-    Workload("i2", "Decimals", decimals),
-    Workload("i3", "UUIDs", uuids),
-    Workload("i4", "aware datetimes", aware_moments),
-    Workload("j", "sets, tuples", sets),
-    Workload("k", "blobs", blobs),
-    Workload("l", "5000 int keys", int_keys),
-)
+Loads = Callable[[Any], Any]
 
 ALLOWED = {
     ("collections", "OrderedDict"),
@@ -272,93 +80,154 @@ SUBJECTS: dict[str, Loads] = {
     "ours": plainpickle.safe_loads,
     "recipe": restricted_loads,
 }
+# For them a protocol means nothing; they run beside this one.
+NEIGHBOURS_AT = 4
+LOAD_ONLY = ("a", "b", "c")
 
 
-def batch(loads: Loads, payloads: Sequence[bytes], repeats: int) -> float:
-    """Seconds for one load and free of a payload, over all payloads `repeats` times."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        for data in payloads:
-            loads(data)
-    return (time.perf_counter() - start) / (repeats * len(payloads))
+def optional(name: str) -> Any:
+    """A package of requirements/bench.txt, or the crate in floor/; None if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
-def quantile(sample: Sequence[float], share: float) -> float:
-    return sorted(sample)[min(int(share * len(sample)), len(sample) - 1)]
+def neighbours(payloads: Sequence[bytes]) -> dict[str, tuple[Loads, Sequence[Any]]]:
+    """What else could hold the same data: a decoder and its payloads, for each that can."""
+    values = [pickle.loads(data) for data in payloads]
+    found: dict[str, tuple[Loads, Sequence[Any]]] = {}
+    plains = [plain(value, text_only=False) for value in values]
+    found["marshal"] = marshal.loads, [marshal.dumps(value) for value in plains]
+    msgpack, orjson, floor = map(optional, ("msgspec.msgpack", "orjson", "plainpickle_floor"))
+    if msgpack:
+        found["msgspec"] = msgpack.decode, [msgpack.encode(value) for value in plains]
+    try:
+        texts = [json.dumps(plain(value, text_only=True)).encode() for value in values]
+    except TypeError:  # bytes
+        texts = []
+    if texts:
+        found["json"] = json.loads, texts
+        if orjson:
+            found["orjson"] = orjson.loads, texts
+    if floor:
+        try:
+            floor.serde_pickle_loads(payloads[0])
+        except ValueError:  # it knows no REDUCE, and refuses shared containers
+            pass
+        else:
+            found["serde-pickle"] = floor.serde_pickle_loads, payloads
+    return found
+
+
+def floor_of(payloads: Sequence[bytes]) -> dict[str, tuple[Loads, Sequence[Any]]]:
+    """The same objects made from a prepared list: no parsing, no memo, no limits."""
+    floor = optional("plainpickle_floor")
+    if floor is None:
+        return {}
+    return {"tape": (floor.build, floor.tapes([pickle.loads(data) for data in payloads]))}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Ratios are per round; above 1 means that ours is faster."""
+    """One workload at one protocol. Ratios are per round; above 1 means that ours is faster."""
 
     workload: Workload
     protocol: int
     size: int  # bytes of a payload, on average
-    seconds: dict[str, list[float]]  # per subject, one number a round
+    seconds: Seconds
+    kept: Seconds = field(default_factory=dict)  # load only
 
-    def microseconds(self, name: str) -> float:
-        return quantile(self.seconds[name], 0.25) * 1e6
-
-    def ratio(self, name: str, share: float = 0.5) -> float:
-        pairs = zip(self.seconds[name], self.seconds["ours"])
-        return quantile([other / ours for other, ours in pairs], share)
+    def ratio(self, name: str) -> list[float]:
+        return ratios(self.seconds[name], self.seconds["ours"])
 
     def __str__(self) -> str:
-        times = "".join(f"{self.microseconds(name):12.2f}" for name in SUBJECTS)
-        spread = f"({self.ratio('pickle', 0.1):.2f}-{self.ratio('pickle', 0.9):.2f})"
-        return (
+        times = "".join(f"{microseconds(self.seconds[name]):11.2f}" for name in SUBJECTS)
+        line = (
             f"{self.workload.key:3}{self.workload.title:23}{self.protocol:6}{self.size:9}{times}"
-            f"{self.ratio('pickle'):12.2f} {spread:11}{self.ratio('recipe'):12.2f}"
+            f"  {spread(self.ratio('pickle')):18}{self.ratio('recipe')[1]:11.2f}"
         )
+        if "tape" in self.seconds:
+            line += f"{1 / self.ratio('tape')[1]:10.2f}"
+        return line
+
+    def neighbours(self) -> str:
+        names = [name for name in self.seconds if name not in SUBJECTS]
+        each = (f"{name} {self.ratio(name)[1]:.2f}" for name in names)
+        return f"{self.workload.key:3}{self.workload.title:23}" + ", ".join(each)
+
+    def load_only(self) -> str:
+        others = {name: ratios(each, self.kept["ours"]) for name, each in self.kept.items()}
+        del others["ours"]
+        line = f"{self.workload.key:3}{self.workload.title:23}{self.protocol:6}  "
+        return line + ", ".join(f"{name} {spread(ratio)}" for name, ratio in others.items())
 
     def facts(self) -> dict[str, Any]:
         return {
+            "key": self.workload.key,
             "workload": self.workload.title,
             "protocol": self.protocol,
             "bytes": self.size,
-            "microseconds": {name: self.microseconds(name) for name in SUBJECTS},
-            "ratios": {name: self.ratio(name) for name in SUBJECTS},
+            "microseconds": {name: microseconds(each) for name, each in self.seconds.items()},
+            "ratios": {name: self.ratio(name) for name in self.seconds},
+            "load_only": {n: ratios(each, self.kept["ours"]) for n, each in self.kept.items()},
         }
 
 
 HEADER = (
     f"{'workload':26}{'proto':>6}{'bytes':>9}"
-    + "".join(f"{name + ' us':>12}" for name in SUBJECTS)
-    + f"{'pickle/ours':>12} {'(p10-p90)':11}{'recipe/ours':>12}"
+    + "".join(f"{name + ' us':>11}" for name in SUBJECTS)
+    + f"  {'pickle/ours':18}{'recipe/ours':>11}{'ours/tape':>10}"
 )
 
 
 def measure(workload: Workload, protocol: int, rounds: int) -> Row:
-    rng = Random(workload.key)
-    payloads = [pickle.dumps(workload.make(rng), protocol) for _ in range(workload.count)]
+    payloads = [pickle.dumps(value, protocol) for value in workload.values()]
     for data in payloads:
         for name, loads in SUBJECTS.items():
             differs = difference(pickle.loads(data), loads(data))
             if differs:
                 sys.exit(f"{workload.title}, protocol {protocol}, {name}: {differs}")
-    once = batch(pickle.loads, payloads, 1) * len(payloads)
-    repeats = max(1, round(BATCH_SECONDS / once))
-    order = list(SUBJECTS)
-    seconds: dict[str, list[float]] = {name: [] for name in SUBJECTS}
-    for turn in range(rounds):
-        order.append(order.pop(0))
-        if turn % len(order) == 0:
-            order.reverse()  # so that each follows each
-        for name in order:
-            seconds[name].append(batch(SUBJECTS[name], payloads, repeats))
-    return Row(workload, protocol, sum(map(len, payloads)) // len(payloads), seconds)
+    against: dict[str, tuple[Loads, Sequence[Any]]] = {
+        **{name: (loads, payloads) for name, loads in SUBJECTS.items()},
+        **floor_of(payloads),
+    }
+    if "tape" in against:
+        build, tapes = against["tape"]
+        for data, tape in zip(payloads, tapes):
+            differs = difference(pickle.loads(data), build(tape))
+            if differs:
+                sys.exit(f"{workload.title}, protocol {protocol}, tape: {differs}")
+    if protocol == NEIGHBOURS_AT:
+        against.update(neighbours(payloads))
+    repeats = repeats_for(pickle.loads, payloads)
+    subjects: dict[str, Subject] = {
+        name: load_and_free(loads, data, repeats) for name, (loads, data) in against.items()
+    }
+    seconds = interleaved(subjects, rounds)
+    kept: Seconds = {}
+    if workload.key in LOAD_ONLY:
+        subjects = {name: load_only(loads, payloads, repeats) for name, loads in SUBJECTS.items()}
+        kept = interleaved(subjects, rounds)
+    return Row(workload, protocol, sum(map(len, payloads)) // len(payloads), seconds, kept)
 
 
-def build_facts() -> str:
-    options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
-    pgo, lto = (
-        "yes" if f"--{flag}" in options else "not stated"
-        for flag in ("enable-optimizations", "with-lto")
-    )
-    return f"CPython {platform.python_version()}, PGO {pgo}, LTO {lto}, {platform.machine()}"
+def summary(rows: Sequence[Row]) -> str:
+    """The geometric mean of each protocol, and the worst cell."""
+    lines = []
+    for protocol in sorted({row.protocol for row in rows}):
+        among = [r for r in rows if r.protocol == protocol and r.workload.key in MEAN]
+        if len(among) == len(MEAN):
+            logs = [math.log(row.ratio("pickle")[1]) for row in among]
+            mean = math.exp(math.fsum(logs) / len(logs))
+            lines.append(f"protocol {protocol}: mean of {MEAN[0]} to {MEAN[-1]} {mean:.2f}")
+    worst = min(rows, key=lambda row: row.ratio("pickle")[1])
+    ratio = spread(worst.ratio("pickle"))
+    lines.append(f"worst: {ratio} {worst.workload.title}, protocol {worst.protocol}")
+    return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -369,30 +238,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help=f"comma-separated, default all of {','.join(w.key for w in WORKLOADS)}",
     )
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument(
+        "--control", action="store_true", help="before and after, test that both cores are free"
+    )
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     sys.setrecursionlimit(10_000)  # for pickle.dumps of 500 levels
     chosen = [
         w for w in WORKLOADS if not options.workloads or w.key in options.workloads.split(",")
     ]
-    print(f"{build_facts()}; plainpickle {plainpickle.__version__}, limits on; load and free")
-    print("python benches/loads.py", *(sys.argv[1:] if arguments is None else arguments))
+    build = build_facts()
+    print(header(build))
+    control = [second_core()] if options.control else []
     print(HEADER)
     rows = []
     for workload in chosen:
         for protocol in map(int, options.protocols.split(",")):
             rows.append(measure(workload, protocol, options.rounds))
             print(rows[-1], flush=True)
-    worst = min(rows, key=lambda row: row.ratio("pickle"))
-    mean = math.exp(math.fsum(math.log(row.ratio("pickle")) for row in rows) / len(rows))
-    print(
-        f"geometric mean {mean:.2f}, worst {worst.ratio('pickle'):.2f} ({worst.workload.title}, ",
-        end="",
-    )
-    print(f"protocol {worst.protocol})")
+    print("\nLoad only: time of the other, in ours")
+    for row in rows:
+        if row.kept:
+            print(row.load_only())
+    print("\nNeighbours on plain data, load and free: time of the other, in ours")
+    for row in rows:
+        if row.protocol == NEIGHBOURS_AT:
+            print(row.neighbours())
+    print(f"\n{summary(rows)}")
+    if options.control:
+        control.append(second_core())
+        print("control, two processes: {:.2f} before, {:.2f} after".format(*control))
     if options.json:
-        facts = {"build": build_facts(), "rows": [row.facts() for row in rows]}
-        options.json.write_text(json.dumps(facts, indent=1), "utf-8")
+        facts = {"build": build, "control": control, "rows": [row.facts() for row in rows]}
+        options.json.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
