@@ -1,6 +1,6 @@
 //! Where one pickle ends: opcodes and their arguments are told apart, and none is carried out.
 
-use crate::opcode::{self, Argument, op};
+use crate::opcode::{self, Argument, OPCODES, op};
 
 /// What a look at the first bytes of a pickle tells about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,28 @@ pub fn extent(data: &[u8]) -> Extent {
     Scan::default().extent(data)
 }
 
+/// The bytes that an opcode takes with its argument, where they are always as many. STOP and FRAME are not passed by.
+static SIZES: [u8; 256] = {
+    let mut sizes = [0; 256];
+    let mut row = 0;
+    while row < OPCODES.len() {
+        let opcode = &OPCODES[row];
+        sizes[opcode.byte as usize] = match opcode.argument {
+            _ if matches!(opcode.byte, op::STOP | op::FRAME) => 0,
+            Argument::None => 1,
+            Argument::Uint(width) => 1 + width,
+            Argument::Int4 => 5,
+            Argument::Float8 => 9,
+            Argument::Counted(1) => COUNTED1,
+            Argument::Counted(_) | Argument::Line | Argument::TwoLines => 0,
+        };
+        row += 1;
+    }
+    sizes
+};
+/// In place of a size: one byte says how many follow.
+const COUNTED1: u8 = 0xFF;
+
 impl Scan {
     /// How many bytes decoding needs: a frame may be longer than what is in it.
     pub fn needed(&self) -> usize {
@@ -34,6 +56,7 @@ impl Scan {
     /// Goes on with the first opcode that was not there as a whole. `data` starts with the same bytes as before.
     pub fn extent(&mut self, data: &[u8]) -> Extent {
         loop {
+            self.pass(data);
             let at = self.at;
             let Some(&byte) = data.get(at) else {
                 return Extent::Bytes(at.saturating_sub(data.len()) + 1);
@@ -43,6 +66,8 @@ impl Scan {
                 return Extent::End(self.at);
             };
             let rest = &data[at + 1..];
+            // What follows at least: but for STOP, another opcode.
+            let mut next = usize::from(!matches!(byte, op::STOP | op::FRAME));
             let size = match row.argument {
                 Argument::None => 0,
                 Argument::Uint(width) => {
@@ -58,7 +83,11 @@ impl Scan {
                         self.at = at + 5;
                         return Extent::End(self.at);
                     }
-                    size => usize::from(width).saturating_add(size.unwrap_or(0)),
+                    Some(size) => usize::from(width).saturating_add(size),
+                    None => {
+                        next = 0;
+                        width.into()
+                    }
                 },
                 Argument::Line | Argument::TwoLines => {
                     let lines = if row.argument == Argument::Line { 1 } else { 2 };
@@ -69,7 +98,7 @@ impl Scan {
                 }
             };
             if size > rest.len() {
-                return Extent::Bytes(size - rest.len());
+                return Extent::Bytes((size - rest.len()).saturating_add(next));
             }
             if byte == op::FRAME {
                 self.framed = self.framed.max(at + 1 + size);
@@ -79,6 +108,23 @@ impl Scan {
                 return Extent::End(self.at);
             }
         }
+    }
+
+    /// Passes by the common opcodes that are there as a whole, as far as there is more behind them.
+    fn pass(&mut self, data: &[u8]) {
+        let mut at = self.at;
+        while let Some(&[byte, count, ..]) = data.get(at..) {
+            let next = match SIZES[usize::from(byte)] {
+                0 => break,
+                COUNTED1 => at + 2 + usize::from(count),
+                size => at + usize::from(size),
+            };
+            if next > data.len() {
+                break;
+            }
+            at = next;
+        }
+        self.at = at;
     }
 }
 
@@ -105,8 +151,9 @@ mod tests {
     fn what_is_missing_is_told_opcode_by_opcode() {
         assert_eq!(extent(b""), Extent::Bytes(1));
         assert_eq!(extent(b"N"), Extent::Bytes(1));
+        assert_eq!(extent(b"K"), Extent::Bytes(2));
         assert_eq!(extent(b"NX\x02"), Extent::Bytes(3));
-        assert_eq!(extent(b"NX\x02\x00\x00\x00a"), Extent::Bytes(1));
+        assert_eq!(extent(b"NX\x02\x00\x00\x00a"), Extent::Bytes(2));
         assert_eq!(extent(b"cos\nsys"), Extent::Line);
         assert_eq!(extent(b"\x95\x04\x00\x00\x00\x00\x00\x00\x00N."), Extent::Bytes(2));
     }
