@@ -27,6 +27,7 @@ use crate::sink::{How, Made, Sink, View};
 use instance::Pending;
 use probes::Probes;
 
+pub use json::surely_read;
 pub use memo::{Earlier, Growth, Kept};
 
 /// What a Python 2 str becomes.
@@ -239,8 +240,10 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
         limits: &Limits,
         options: &'m Options<'m>,
     ) -> Result<Self, Error> {
+        let budget = Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?;
+        sink.begin(data);
         Ok(Self {
-            budget: Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?,
+            budget,
             reader: Reader::new(data),
             sink,
             policy,

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::json;
 use crate::limits::{self, Limit};
 use crate::opcode::op;
-use crate::sink::value::{Node, NodeId, Stub, ValueSink, distinct, entries};
+use crate::sink::value::{Known, Node, NodeId, Stub, ValueSink, entries, members};
 use crate::sink::{Ip, Path};
 
 /// Containers inside containers: `serde_pickle` drops its values by recursion.
@@ -31,62 +31,65 @@ enum Plain<'v> {
     Bytes(&'v [u8]),
     List(Cow<'v, [NodeId]>),
     Tuple(Cow<'v, [NodeId]>),
-    Dict(Vec<(NodeId, NodeId)>),
+    /// Keys and values alternate.
+    Dict(Cow<'v, [NodeId]>),
     Named(&'v Stub),
 }
 
 fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
-    let zoned = |zone: &Option<NodeId>| match zone.map(|zone| values.node(zone)) {
-        Some(Node::Timezone(offset, _)) => json::iso_offset(*offset),
-        Some(Node::ZoneInfo(key)) => format!("[{key}]"),
-        _ => String::new(),
-    };
-    let text = |text: String| Plain::Text(Cow::Owned(text));
+    let distinct = |items: &'v [NodeId]| members(values, items).map_or(Cow::Borrowed(items), Cow::Owned);
     match values.node(id) {
         Node::None => Plain::None,
-        Node::Bool(value) => Plain::Bool(*value),
-        Node::Int(value) => Plain::Int(*value),
+        Node::Bool(value) => Plain::Bool(value),
+        Node::Int(value) => Plain::Int(value),
         Node::BigInt(value) => Plain::BigInt(value),
-        Node::Float(value) => Plain::Float(*value),
+        Node::Float(value) => Plain::Float(value),
         Node::Text(text) => Plain::Text(Cow::Borrowed(text)),
         Node::Surrogates(raw) => Plain::Surrogates(raw),
         Node::Bytes(raw) | Node::ByteArray(raw) => Plain::Bytes(raw),
-        Node::Tuple(items) => Plain::Tuple(Cow::Borrowed(items)),
-        Node::FrozenSet(items) => Plain::Tuple(Cow::Owned(distinct(values, items))),
+        Node::Tuple(items) | Node::FrozenSet(items) => Plain::Tuple(Cow::Borrowed(items)),
         Node::List(items) | Node::Deque(items, _) => Plain::List(Cow::Borrowed(items)),
-        Node::Set(items) => Plain::List(Cow::Owned(distinct(values, items))),
-        Node::Dict(_, held) => Plain::Dict(entries(values, held)),
-        Node::Complex(real, imaginary) => text(format!("{real}{imaginary:+}j")),
-        Node::Range(bounds) => Plain::Tuple(Cow::Borrowed(bounds)),
-        Node::Fraction(numerator, denominator) => Plain::Tuple(Cow::Owned(vec![*numerator, *denominator])),
-        Node::Date(day) => text(json::iso_day(*day)),
-        Node::Time(clock, zone) => text(json::iso_clock(*clock) + &zoned(zone)),
-        Node::DateTime(day, clock, zone) => {
-            text(format!("{}T{}{}", json::iso_day(*day), json::iso_clock(*clock), zoned(zone)))
-        }
-        Node::TimeDelta { days, seconds, microseconds } => {
-            Plain::Float(f64::from(*days) * 86_400.0 + f64::from(*seconds) + f64::from(*microseconds) / 1e6)
-        }
-        Node::Timezone(offset, _) => text(json::iso_offset(*offset)),
-        Node::ZoneInfo(key) => Plain::Text(Cow::Borrowed(key)),
-        Node::Decimal(digits) => Plain::Text(Cow::Borrowed(digits)),
-        Node::Uuid(uuid) => text(uuid_text(uuid.0)),
-        Node::IpInt(ip, int) => text(ip_text(*ip, **int)),
-        Node::IpText(_, address) => Plain::Text(Cow::Borrowed(address)),
-        Node::Path(kind, parts) => text(path_text(values, *kind, parts)),
-        Node::StructTime(fields, _) => plain_leaf(values, *fields),
-        Node::Array(_, items) => plain_leaf(values, *items),
+        Node::Set(items) => Plain::List(distinct(items)),
+        Node::Dict(_, held) => Plain::Dict(entries(values, held).map_or(Cow::Borrowed(held), Cow::Owned)),
         Node::Stub(stub) => Plain::Named(stub),
+        Node::Known(known) => plain_known(values, known),
     }
 }
 
-/// What a struct_time or an array is made of: a tuple, a list or bytes, never one of them again.
-fn plain_leaf<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
-    match values.node(id) {
-        Node::Tuple(items) => Plain::Tuple(Cow::Borrowed(items)),
-        Node::List(items) => Plain::List(Cow::Borrowed(items)),
-        Node::Bytes(raw) => Plain::Bytes(raw),
-        _ => Plain::None,
+fn plain_known<'v>(values: &'v ValueSink<'_>, known: &'v Known) -> Plain<'v> {
+    let zoned = |zone: &NodeId| match values.node(*zone) {
+        Node::Known(Known::Timezone(offset, _)) => json::iso_offset(*offset),
+        Node::Known(Known::ZoneInfo(key)) => format!("[{key}]"),
+        _ => String::new(),
+    };
+    let text = |text: String| Plain::Text(Cow::Owned(text));
+    let borrowed = |id: &NodeId| Plain::Text(Cow::Borrowed(values.text_of(*id)));
+    match known {
+        Known::Complex(real, imaginary) => text(format!("{real}{imaginary:+}j")),
+        Known::Range(bounds) => Plain::Tuple(Cow::Borrowed(bounds)),
+        Known::Fraction(numerator, denominator) => Plain::Tuple(Cow::Owned(vec![*numerator, *denominator])),
+        Known::Date(day) => text(json::iso_day(*day)),
+        Known::Time(clock, zone) => text(json::iso_clock(*clock) + &zoned(zone)),
+        Known::DateTime(day, clock, zone) => {
+            text(format!("{}T{}{}", json::iso_day(*day), json::iso_clock(*clock), zoned(zone)))
+        }
+        Known::TimeDelta { days, seconds, microseconds } => {
+            Plain::Float(f64::from(*days) * 86_400.0 + f64::from(*seconds) + f64::from(*microseconds) / 1e6)
+        }
+        Known::Timezone(offset, _) => text(json::iso_offset(*offset)),
+        Known::ZoneInfo(key) => Plain::Text(Cow::Borrowed(key)),
+        Known::Decimal(digits, _) => borrowed(digits),
+        Known::Uuid(uuid) => text(uuid_text(uuid.0)),
+        Known::IpInt(ip, int) => text(ip_text(*ip, **int)),
+        Known::IpText(_, address) => borrowed(address),
+        Known::Path(kind, parts) => text(path_text(values, *kind, parts)),
+        // A tuple, a list or bytes, never one of these again.
+        Known::StructTime(held, _) | Known::Array(_, held) => match values.node(*held) {
+            Node::Tuple(items) => Plain::Tuple(Cow::Borrowed(items)),
+            Node::List(items) => Plain::List(Cow::Borrowed(items)),
+            Node::Bytes(raw) => Plain::Bytes(raw),
+            _ => Plain::None,
+        },
     }
 }
 
@@ -145,15 +148,13 @@ pub fn sanitize(values: &ValueSink<'_>, root: NodeId, max_bytes: u64) -> Result<
                 tasks.extend([Task::Raw(op::APPENDS), Task::Items(items, 0)]);
             }
             Plain::Dict(held) => {
-                if held
-                    .iter()
-                    .any(|(key, _)| matches!(plain(values, *key), Plain::List(_) | Plain::Dict(_) | Plain::Named(_)))
-                {
+                let is_unhashable =
+                    |key| matches!(plain(values, key), Plain::List(_) | Plain::Dict(_) | Plain::Named(_));
+                if held.iter().step_by(2).any(|key| is_unhashable(*key)) {
                     return Err(ErrorKind::Unhashable.into());
                 }
                 out.extend([op::EMPTY_DICT, op::MARK]);
-                let items = held.into_iter().flat_map(|(key, value)| [key, value]).collect();
-                tasks.extend([Task::Raw(op::SETITEMS), Task::Items(items, 0)]);
+                tasks.extend([Task::Raw(op::SETITEMS), Task::Items(held, 0)]);
             }
             Plain::Named(stub) => {
                 out.extend([op::EMPTY_DICT, op::MARK]);
@@ -228,8 +229,7 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
                 limits::check(nodes, max_nodes, Limit::OutputBytes)?;
                 let value = plain(values, id);
                 let children: Vec<NodeId> = match &value {
-                    Plain::List(items) | Plain::Tuple(items) => items.to_vec(),
-                    Plain::Dict(held) => held.iter().flat_map(|(key, value)| [*key, *value]).collect(),
+                    Plain::List(items) | Plain::Tuple(items) | Plain::Dict(items) => items.to_vec(),
                     Plain::Named(stub) => {
                         [stub.args, stub.state].into_iter().flatten().chain(stub.items.iter().copied()).collect()
                     }
@@ -248,8 +248,7 @@ pub fn to_value(values: &ValueSink<'_>, root: NodeId, max_nodes: u64) -> Result<
             Task::Build(id, value) => {
                 open.remove(&id.number());
                 let count = match &value {
-                    Plain::List(items) | Plain::Tuple(items) => items.len(),
-                    Plain::Dict(held) => held.len() * 2,
+                    Plain::List(items) | Plain::Tuple(items) | Plain::Dict(items) => items.len(),
                     Plain::Named(stub) => {
                         usize::from(stub.args.is_some()) + usize::from(stub.state.is_some()) + stub.items.len()
                     }

@@ -6,6 +6,7 @@ mod ffi;
 mod file;
 mod memo;
 mod policy;
+mod report;
 mod session;
 mod sink;
 mod tree;
@@ -19,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView};
+use pyo3::types::{PyBytes, PyMemoryView};
 
 use crate::error::{Error, ErrorKind, Failure};
 use crate::json::{self, Style};
@@ -31,6 +32,7 @@ use crate::sink::globals::GlobalsSink;
 use crate::sink::value::{NodeId, ValueSink};
 
 use policy::CompiledPolicy;
+use report::Report;
 use sink::PySink;
 use types::Types;
 
@@ -41,6 +43,8 @@ mod _core {
     use super::memo::Memo;
     #[pymodule_export]
     use super::policy::CompiledPolicy;
+    #[pymodule_export]
+    use super::report::Report;
     #[pymodule_export]
     use super::session::{check_next, format_of, read_session, write_json};
     #[pymodule_export]
@@ -141,61 +145,44 @@ fn strings<'o>(encoding: Option<&'o str>, errors: &'o str) -> Strings<'o> {
     }
 }
 
-/// Opcodes, globals, protocol, size, trailing bytes, error.
-type Inspected<'py> = (Bound<'py, PyDict>, Bound<'py, PyAny>, u8, usize, usize, Option<Bound<'py, PyAny>>);
+/// Input from which on it pays to let other threads run meanwhile.
+const DETACH_BYTES: usize = 1 << 12;
 
-/// What a pickle names and consists of: (opcodes, globals, protocol, size, trailing, error).
+/// Runs `body`, without the interpreter lock where there is enough to do.
+fn unlocked<T: Send>(py: Python<'_>, size: usize, body: impl FnOnce() -> T + Send) -> T {
+    if size < DETACH_BYTES { body() } else { py.detach(body) }
+}
+
+/// Report what a pickle names, and what loading it would say. Never raises for a bad pickle.
+///
+/// ``data`` is any contiguous bytes-like object. A refused global is recorded, and decoding goes on
+/// with an inert placeholder, so that all of them are listed.
 #[pyfunction]
-#[pyo3(pass_module, signature = (data, policy=None, limits=None))]
+#[pyo3(
+    pass_module,
+    signature = (data, /, *, policy=None, limits=None),
+    text_signature = "($module, data, /, *, policy=None, limits=None)"
+)]
 fn inspect<'py>(
     module: &Bound<'py, PyModule>,
     data: &Bound<'py, PyAny>,
     policy: Option<&Bound<'py, PyAny>>,
     limits: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Inspected<'py>> {
-    let py = module.py();
+) -> PyResult<Report> {
     let policy = compiled(module, policy)?;
-    let policy = policy.get();
     let limits = read_limits(limits)?;
     if let Some((size, error)) = oversized(data, &limits)? {
-        let error = errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any();
-        return Ok((PyDict::new(py), PyList::empty(py).into_any(), 0, size, 0, Some(error)));
+        return Ok(Report::oversized(size, error, policy.unbind()));
     }
     let data = contiguous(data)?;
     let bytes = data.as_bytes();
-    let (report, decoded) = py.detach(|| {
+    let core = &policy.get().core;
+    let (found, ended) = unlocked(module.py(), bytes.len(), || {
         let mut sink = GlobalsSink::default();
-        let decoded = caught(|| machine::decode(bytes, &mut sink, &policy.core, &limits, &Options::default()));
-        (sink.finish(), decoded.map_err(pickle_error))
+        let ended = caught(|| machine::decode(bytes, &mut sink, core, &limits, &Options::default()));
+        (sink.finish(), ended.map_err(pickle_error))
     });
-    let opcodes = PyDict::new(py);
-    for (name, count) in report.opcodes() {
-        opcodes.set_item(name, count)?;
-    }
-    let globals: Vec<_> = report
-        .globals
-        .iter()
-        .map(|found| (&*found.module, &*found.name, found.count, found.offsets.clone(), found.allowed))
-        .collect();
-    let globals = globals.into_pyobject(py)?;
-    let protocol = match bytes {
-        [0x80, protocol @ 0..=5, ..] => *protocol,
-        _ => report.highest_protocol(),
-    };
-    let (size, mut error) = match decoded {
-        Ok(decoded) => (decoded.size, None),
-        Err(error) => (bytes.len(), Some(error)),
-    };
-    // Decoding went on behind a refused name; loading stops at the first.
-    if let Some((found, offset)) = report.first_refused()
-        && error.as_ref().is_none_or(|error| offset <= error.offset())
-    {
-        let name = format!("{}.{}", found.module, found.name).into();
-        let kind = ErrorKind::ForbiddenGlobal { name, hint: core_policy::hint(&found.module, &found.name) };
-        error = Some(Error::from(kind).at(offset, bytes.get(offset).copied()));
-    }
-    let error = error.map(|error| errors::raised(py, policy, &error).into_value(py).into_bound(py).into_any());
-    Ok((opcodes, globals, protocol, bytes.len(), bytes.len() - size, error))
+    Ok(Report::of(bytes, found, ended, policy.unbind()))
 }
 
 /// Readable tagged JSON of a pickle; what the policy refuses is shown as an inert stub.
@@ -275,7 +262,7 @@ fn converted<'py, T: Send>(
     let limits = read_limits(limits)?;
     let data = readable(data, &limits, policy)?;
     let bytes = data.as_bytes();
-    let made = py.detach(|| {
+    let made = unlocked(py, bytes.len(), || {
         caught(|| {
             let mut values: ValueSink<'_> = sink();
             let decoded = machine::decode(bytes, &mut values, &policy.core, &limits, &Options::default())?;

@@ -3,28 +3,44 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use smallvec::SmallVec;
 
-use crate::opcode::{self, OPCODES};
+use crate::opcode::{OPCODES, op};
 use crate::policy;
 
 /// How many offsets of one global are kept.
 const OFFSETS: usize = 16;
 
-/// What a pickle consists of.
-#[derive(Debug, Default, Serialize)]
+/// Up to so many globals are compared with each other; more are hashed.
+const FEW: usize = 8;
+
+/// What a pickle consists of. Recorded as it comes; names are made fit to be shown when they are asked for.
+#[derive(Debug, Default)]
 pub struct Report {
-    /// How often each opcode occurs, in the table's order; none that do not occur.
-    #[serde(serialize_with = "by_name")]
     opcodes: Counts,
-    /// Each global, in the order of first use.
-    pub globals: Vec<GlobalUse>,
-    #[serde(skip)]
-    index: HashMap<Box<str>, usize>,
+    /// The modules and names of all globals, one behind the other.
+    names: String,
+    used: Vec<Used>,
+    /// The place of each global by the size of its module and by both names, once they are many.
+    index: HashMap<(usize, Box<str>), usize>,
+}
+
+/// A global, in the order of first use.
+#[derive(Debug)]
+struct Used {
+    /// Where its module and its name start, and where both end.
+    start: usize,
+    name: usize,
+    end: usize,
+    count: usize,
+    offsets: SmallVec<[usize; 2]>,
+    allowed: bool,
 }
 
 /// One global, and where it is named.
 #[derive(Debug, Serialize)]
-pub struct GlobalUse {
+pub struct GlobalUse<'r> {
     /// Escaped and cut.
     pub module: Box<str>,
     /// Escaped and cut.
@@ -32,63 +48,115 @@ pub struct GlobalUse {
     /// How often the bytes name it.
     pub count: usize,
     /// The offsets of the opcodes that name it; the first 16.
-    pub offsets: Vec<usize>,
+    pub offsets: &'r [usize],
     /// Whether the policy allows it.
     pub allowed: bool,
 }
 
+/// A count for each byte from the lowest opcode to the highest; the bytes between that are none are never shown.
 #[derive(Debug)]
-struct Counts([usize; 256]);
+struct Counts([u32; (LAST - FIRST) as usize + 1]);
+
+const FIRST: u8 = op::MARK;
+const LAST: u8 = op::READONLY_BUFFER;
 
 impl Default for Counts {
     fn default() -> Self {
-        Self([0; 256])
+        Self([0; (LAST - FIRST) as usize + 1])
     }
 }
 
-fn by_name<S: serde::Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(rows(counts))
-}
+impl Counts {
+    #[inline(always)]
+    fn add(&mut self, byte: u8) {
+        if let Some(count) = self.0.get_mut(usize::from(byte.wrapping_sub(FIRST))) {
+            *count = count.saturating_add(1);
+        }
+    }
 
-fn rows(counts: &Counts) -> impl Iterator<Item = (&'static str, usize)> {
-    OPCODES.iter().map(|row| (row.name, counts.0[row.byte as usize])).filter(|(_, count)| *count > 0)
+    fn of(&self, byte: u8) -> u32 {
+        self.0[usize::from(byte - FIRST)]
+    }
 }
 
 impl Report {
-    /// How often each opcode occurs.
-    pub fn opcodes(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        rows(&self.opcodes)
+    /// How often each opcode occurs, in the table's order; none that do not occur.
+    pub fn opcodes(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        OPCODES.iter().map(|row| (row.name, self.opcodes.of(row.byte))).filter(|(_, count)| *count > 0)
+    }
+
+    /// Each global, in the order of first use.
+    pub fn globals(&self) -> impl ExactSizeIterator<Item = GlobalUse<'_>> {
+        self.used.iter().map(|used| GlobalUse {
+            module: policy::escaped_part(&self.names[used.start..used.name]),
+            name: policy::escaped_part(&self.names[used.name..used.end]),
+            count: used.count,
+            offsets: &used.offsets,
+            allowed: used.allowed,
+        })
     }
 
     /// The first global that the policy does not allow, and where it stands.
-    pub fn first_refused(&self) -> Option<(&GlobalUse, usize)> {
-        let refused = self.globals.iter().filter(|found| !found.allowed);
-        refused.filter_map(|found| Some((found, *found.offsets.first()?))).min_by_key(|(_, offset)| *offset)
+    pub fn first_refused(&self) -> Option<(GlobalUse<'_>, usize)> {
+        let refused = self.used.iter().enumerate().filter(|(_, used)| !used.allowed);
+        let first = refused.filter_map(|(place, used)| Some((place, *used.offsets.first()?)));
+        let (place, offset) = first.min_by_key(|(_, offset)| *offset)?;
+        Some((self.globals().nth(place)?, offset))
     }
 
     /// The highest protocol that an opcode in it came with.
     pub fn highest_protocol(&self) -> u8 {
-        let used = OPCODES.iter().filter(|row| self.opcodes.0[row.byte as usize] > 0);
+        let used = OPCODES.iter().filter(|row| self.opcodes.of(row.byte) > 0);
         used.map(|row| row.protocol).max().unwrap_or(0)
     }
 
+    #[inline(always)]
     pub(crate) fn count_opcode(&mut self, byte: u8) {
-        if opcode::info(byte).is_some() {
-            self.opcodes.0[byte as usize] += 1;
-        }
+        self.opcodes.add(byte);
     }
 
     pub(crate) fn count_global(&mut self, module: &str, name: &str, offset: usize, allowed: bool) {
-        let next = self.globals.len();
-        let index = *self.index.entry(format!("{module}\n{name}").into()).or_insert(next);
-        if index == next {
-            let (module, name) = (policy::escaped_part(module), policy::escaped_part(name));
-            self.globals.push(GlobalUse { module, name, count: 0, offsets: Vec::new(), allowed });
-        }
-        let found = &mut self.globals[index];
+        let place = self.place(module, name).unwrap_or_else(|| {
+            let start = self.names.len();
+            self.names.push_str(module);
+            self.names.push_str(name);
+            let (name, end) = (start + module.len(), self.names.len());
+            self.used.push(Used { start, name, end, count: 0, offsets: SmallVec::new(), allowed });
+            self.used.len() - 1
+        });
+        let found = &mut self.used[place];
         found.count += 1;
         if found.offsets.len() < OFFSETS {
             found.offsets.push(offset);
         }
+    }
+
+    /// Where a global is in `used`, if it was named before.
+    fn place(&mut self, module: &str, name: &str) -> Option<usize> {
+        let both = |used: &Used| &self.names[used.start..used.end];
+        if self.used.len() <= FEW {
+            return self.used.iter().position(|used| {
+                used.name - used.start == module.len() && both(used).strip_prefix(module) == Some(name)
+            });
+        }
+        for (place, used) in self.used.iter().enumerate().skip(self.index.len()) {
+            self.index.insert((used.name - used.start, both(used).into()), place);
+        }
+        self.index.get(&(module.len(), format!("{module}{name}").into())).copied()
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Opcodes<'r>(&'r Report);
+        impl Serialize for Opcodes<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.opcodes())
+            }
+        }
+        let mut report = serializer.serialize_struct("Report", 2)?;
+        report.serialize_field("opcodes", &Opcodes(self))?;
+        report.serialize_field("globals", &self.globals().collect::<Vec<_>>())?;
+        report.end()
     }
 }

@@ -197,6 +197,10 @@ pub trait Sink<'a> {
     /// Whether decoding may go on behind a refused value.
     const SALVAGE: bool = false;
 
+    /// Told of the input before anything is made of it.
+    #[inline]
+    fn begin(&mut self, _input: &'a [u8]) {}
+
     fn none(&mut self) -> Made<Self::Value, Self::Error>;
     fn bool(&mut self, value: bool) -> Made<Self::Value, Self::Error>;
     fn int(&mut self, value: i64) -> Made<Self::Value, Self::Error>;

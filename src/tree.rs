@@ -17,16 +17,37 @@ pub enum DictKind {
     Namespace,
 }
 
-/// What a value is. Its parts are walked over with a cursor, where a variant does not hold them itself.
-#[derive(Debug)]
-pub enum Shape<'v, V> {
+/// What JSON has a form of its own for, and is no container: most values, so that they are looked at first.
+#[derive(Clone, Copy, Debug)]
+pub enum Leaf<'v> {
     None,
     Bool(bool),
     Int(i64),
-    /// Over 64 bits: decimal digits, or `0x` and hexadecimal ones, with a sign.
-    BigInt(Cow<'v, str>),
     Float(f64),
     Text(&'v str),
+    /// Text whose characters are one byte each.
+    Latin1(&'v [u8]),
+}
+
+/// The keys of a dict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Texts without what looks like a tag.
+    Text,
+    /// One text that begins with a space, as a tag does.
+    Tag,
+    /// Others than texts are among them.
+    Other,
+}
+
+/// What a value is. Its parts are walked over with a cursor, where a variant does not hold them itself.
+#[derive(Debug)]
+pub enum Shape<'v, V> {
+    Leaf(Leaf<'v>),
+    /// Over 64 bits: decimal digits, or `0x` and hexadecimal ones, with a sign.
+    BigInt(Cow<'v, str>),
+    /// Text that its holder keeps in another form.
+    Text(String),
     /// UTF-8 with lone surrogates.
     Surrogates(Cow<'v, [u8]>),
     Bytes(Cow<'v, [u8]>),
@@ -37,12 +58,8 @@ pub enum Shape<'v, V> {
     FrozenSet,
     /// With its bound.
     Deque(Option<usize>),
-    /// How many keys, and whether all of them are text.
-    Dict {
-        kind: DictKind,
-        size: usize,
-        text_keys: bool,
-    },
+    /// The keys only count in a plain dict.
+    Dict(DictKind, Keys),
     /// Attributes: text keys and values alternate.
     Namespace,
     Complex(f64, f64),
@@ -59,7 +76,7 @@ pub enum Shape<'v, V> {
     /// Microseconds, and a name.
     Timezone(i64, Option<V>),
     ZoneInfo(Cow<'v, str>),
-    Decimal(Cow<'v, str>),
+    Decimal,
     /// With `is_safe`, where that is known.
     Uuid(u128, Option<i64>),
     Ip(Ip, Cow<'v, str>),
@@ -92,14 +109,26 @@ pub trait Tree {
     /// The tree's own error.
     type Error;
 
+    /// The value, if it is a leaf that is held as such.
+    fn leaf<'v>(&'v self, value: &'v Self::Value) -> Option<Leaf<'v>>;
     /// What a value is.
     fn shape<'v>(&'v self, value: &'v Self::Value) -> Result<Shape<'v, Self::Value>, Failure<Self::Error>>;
     /// Starts a walk over the parts of a container; of a dict, keys and values alternate.
     fn parts(&self, value: &Self::Value) -> Result<Self::Cursor, Failure<Self::Error>>;
     /// A walk over these.
     fn walk(&self, values: Vec<Self::Value>) -> Self::Cursor;
-    /// The next part.
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<Self::Value>;
+    /// The next part. An error if the container was changed under the walk.
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<Self::Value>, Failure<Self::Error>>;
+    /// The next key and value of a dict.
+    #[allow(clippy::type_complexity)]
+    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<(Self::Value, Self::Value)>, Failure<Self::Error>> {
+        match (self.next(cursor)?, self.next(cursor)?) {
+            (Some(key), Some(value)) => Ok(Some((key, value))),
+            _ => Ok(None),
+        }
+    }
+    /// Hands over the text of a Decimal.
+    fn decimal<R>(&self, value: &Self::Value, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Self::Error>>;
     /// Equal for equal handles only.
     fn identity(&self, value: &Self::Value) -> usize;
     /// A plain value in place of one of a foreign class, if there is one.
@@ -132,7 +161,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
     let level = |value: &T::Value| {
         let mut silent = false;
         let (cursor, keyed) = match tree.shape(value).ok()? {
-            Shape::Dict { .. } | Shape::Namespace => (tree.parts(value).ok()?, true),
+            Shape::Dict(..) | Shape::Namespace => (tree.parts(value).ok()?, true),
             Shape::List | Shape::Tuple | Shape::Set | Shape::FrozenSet | Shape::Deque(_) => {
                 (tree.parts(value).ok()?, false)
             }
@@ -140,7 +169,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
                 silent = true;
                 let mut parts: Vec<_> = state.into_iter().chain(args).collect();
                 let mut items = tree.parts(value).ok()?;
-                parts.extend(std::iter::from_fn(|| tree.next(&mut items)));
+                parts.extend(std::iter::from_fn(|| tree.next(&mut items).ok().flatten()));
                 (tree.walk(parts), false)
             }
             _ => return None,
@@ -152,7 +181,7 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
     let mut open = HashSet::from([tree.identity(root)]);
     loop {
         let current = levels.last_mut()?;
-        let Some(part) = tree.next(&mut current.cursor) else {
+        let Some(part) = tree.next(&mut current.cursor).ok()? else {
             open.remove(&current.identity);
             levels.pop();
             continue;
@@ -175,23 +204,37 @@ pub fn path<T: Tree>(tree: &T, root: &T::Value, mut wanted: impl FnMut(&T::Value
     }
     let mut shown = String::new();
     for level in &levels {
-        let key = level.key.as_ref().map(|key| tree.shape(key));
-        match key {
-            _ if level.silent => {}
-            _ if level.in_key => shown.push_str("{key}"),
-            None => shown.push_str(&format!("[{}]", level.index - 1)),
-            Some(Ok(Shape::Text(name))) if is_identifier(name) => {
-                if !shown.is_empty() {
-                    shown.push('.');
-                }
-                shown.push_str(name);
+        let Some(key) = &level.key else {
+            if !level.silent {
+                shown.push_str(&format!("[{}]", level.index - 1));
             }
-            Some(Ok(Shape::Text(name))) => {
-                shown.push_str(&format!("[{:?}]", name.chars().take(64).collect::<String>()))
+            continue;
+        };
+        let name = match tree.shape(key) {
+            _ if level.in_key => {
+                shown.push_str("{key}");
+                continue;
             }
-            Some(Ok(Shape::Int(key))) => shown.push_str(&format!("[{key}]")),
-            Some(_) => shown.push_str(&format!("[key {}]", (level.index - 1) / 2)),
+            Ok(Shape::Leaf(Leaf::Text(name))) => name.to_owned(),
+            Ok(Shape::Leaf(Leaf::Latin1(name))) => name.iter().copied().map(char::from).collect(),
+            Ok(Shape::Text(name)) => name,
+            Ok(Shape::Leaf(Leaf::Int(key))) => {
+                shown.push_str(&format!("[{key}]"));
+                continue;
+            }
+            _ => {
+                shown.push_str(&format!("[key {}]", (level.index - 1) / 2));
+                continue;
+            }
+        };
+        if !is_identifier(&name) {
+            shown.push_str(&format!("[{:?}]", name.chars().take(64).collect::<String>()));
+            continue;
         }
+        if !shown.is_empty() {
+            shown.push('.');
+        }
+        shown.push_str(&name);
     }
     if let Some((cut, _)) = shown.char_indices().nth(PATH) {
         shown.truncate(cut);

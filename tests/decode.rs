@@ -204,9 +204,10 @@ fn the_globals_sink_lists_all_names_and_goes_on_behind_refused_ones() {
     let mut sink = GlobalsSink::default();
     assert!(decode(data, &mut sink, &Policy::default(), &Limits::default(), &Options::default()).is_ok());
     let report = sink.finish();
-    let found: Vec<_> =
-        report.globals.iter().map(|found| (&*found.module, &*found.name, found.count, found.allowed)).collect();
-    assert_eq!(found, [("os", "system", 2, false), ("decimal", "Decimal", 1, true)]);
+    let found: Vec<(String, String, usize, bool)> =
+        report.globals().map(|found| (found.module.into(), found.name.into(), found.count, found.allowed)).collect();
+    let system = ("os".into(), "system".into(), 2, false);
+    assert_eq!(found, [system, ("decimal".into(), "Decimal".into(), 1, true)]);
     assert_eq!(report.first_refused().map(|(_, offset)| offset), Some(1));
     let written = serde_json::to_value(&report).unwrap();
     assert_eq!(written["opcodes"]["GLOBAL"], 3);
@@ -251,7 +252,7 @@ fn a_sanitized_pickle_names_nothing_and_is_read_by_serde_pickle() {
     let written = plain::sanitize(&values, decoded.value, 1 << 20).unwrap();
     let mut sink = GlobalsSink::default();
     assert!(decode(&written, &mut sink, &Policy::default(), &Limits::default(), &Options::default()).is_ok());
-    assert!(sink.finish().globals.is_empty());
+    assert!(sink.finish().globals().len() == 0);
     assert_eq!(serde_pickle::from_slice::<Session>(&written, serde_pickle::DeOptions::new()).unwrap(), session());
     assert_eq!(plain::sanitize(&values, decoded.value, 10).unwrap_err().kind().word(), "limit");
 }

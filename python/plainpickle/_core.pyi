@@ -1,16 +1,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from pickle import PickleBuffer
-from typing import Any, Protocol, final, type_check_only
+from typing import Any, ClassVar, Protocol, final, type_check_only
 
 from typing_extensions import Buffer, disjoint_base
 
 from plainpickle.exceptions import UnpicklingError
 from plainpickle.limits import Limits
 from plainpickle.policy import Policy
+from plainpickle.report import GlobalUse
 
 __all__ = [
     "CompiledPolicy",
     "Memo",
+    "Report",
     "Unpickler",
     "__version__",
     "check",
@@ -52,6 +54,36 @@ class Memo:
     def copy(self) -> dict[int, Any]: ...
     def clear(self) -> None: ...
     def set(self, values: Any) -> None: ...
+
+@final
+class Report:
+    def __new__(
+        cls,
+        size: int,
+        protocol: int,
+        opcodes: dict[str, int],
+        globals: tuple[GlobalUse, ...],
+        trailing_bytes: int,
+        error: UnpicklingError | None,
+    ) -> Report: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def protocol(self) -> int: ...
+    @property
+    def opcodes(self) -> dict[str, int]: ...
+    @property
+    def globals(self) -> tuple[GlobalUse, ...]: ...
+    @property
+    def trailing_bytes(self) -> int: ...
+    @property
+    def error(self) -> UnpicklingError | None: ...
+    @property
+    def verdict(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    __match_args__: ClassVar[tuple[str, ...]]
 
 @type_check_only
 class _ReadableFile(Protocol):
@@ -142,15 +174,8 @@ def write_json(
 ) -> bytes | tuple[UnpicklingError, str, str]: ...
 def format_of(data: bytes) -> str: ...
 def inspect(
-    data: Buffer, policy: Policy | None = None, limits: Limits | None = None
-) -> tuple[
-    dict[str, int],
-    list[tuple[str, str, int, list[int], bool]],
-    int,
-    int,
-    int,
-    UnpicklingError | None,
-]: ...
+    data: Buffer, /, *, policy: Policy | None = None, limits: Limits | None = None
+) -> Report: ...
 def to_json(
     data: Buffer, policy: Policy | None = None, limits: Limits | None = None, indent: int = 2
 ) -> str: ...

@@ -1,18 +1,16 @@
 //! Writes a tree as tagged JSON, without recursion.
 
 use std::collections::HashMap;
-use std::fmt::{Display, Write as _};
-use std::io::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize as _;
-use serde_json::ser::Formatter;
 
 use crate::error::{ErrorKind, Failure};
 use crate::limits::{self, Limit};
-use crate::sink::{Clock, Day, Ip, Path};
-use crate::tree::{DictKind, Shape, Tree, split_pair};
+use crate::sink::{Clock, Ip, Path};
+use crate::tree::{DictKind, Keys, Leaf, Shape, Tree, split_pair};
+
+use super::out::Out;
 
 /// How a tree is written.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +26,21 @@ pub struct Style {
     pub max_depth: u64,
 }
 
+/// What was written.
+pub struct Written {
+    /// The text.
+    pub text: Vec<u8>,
+    /// Whether all values are of the kinds that `machine::surely_read` knows the cost of: leaves,
+    /// lists, tuples, dicts, small sets of leaves, dates and times in UTC or without a zone, Decimals
+    /// and UUIDs; no number in it has more than [`SURE_DIGITS`] digits.
+    pub sure: bool,
+}
+
+/// The most digits of a number that leave a text sure.
+pub const SURE_DIGITS: usize = 1_000;
+/// The most keys that are no texts, and the most members of a set, that do.
+pub const SURE_HASHED: usize = 64;
+
 /// Why writing stopped, and at which value.
 pub struct Unwritten<V, E> {
     /// What is wrong.
@@ -36,9 +49,15 @@ pub struct Unwritten<V, E> {
     pub at: Option<V>,
 }
 
-/// Writes the value `root`.
+/// Writes the value `root` as text.
 pub fn write<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<String, Unwritten<T::Value, T::Error>> {
-    let mut writer = Writer { tree, style, out: Vec::new(), frames: Vec::new(), open: HashMap::new() };
+    Ok(String::from_utf8(encode(tree, root, style)?.text).unwrap_or_default())
+}
+
+/// Writes the value `root`.
+pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Written, Unwritten<T::Value, T::Error>> {
+    let out = Out::new(!style.show);
+    let mut writer = Writer { tree, style, out, sure: true, frames: Vec::new(), open: HashMap::new() };
     let mut value = root.clone();
     loop {
         if let Err(failure) = writer.value(&value) {
@@ -46,7 +65,7 @@ pub fn write<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<String,
         }
         match writer.advance() {
             Ok(Some(next)) => value = next,
-            Ok(None) => return Ok(String::from_utf8(writer.out).unwrap_or_default()),
+            Ok(None) => return Ok(Written { text: writer.out.finish(), sure: writer.sure }),
             Err(failure) => return Err(Unwritten { failure, at: None }),
         }
     }
@@ -55,24 +74,35 @@ pub fn write<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<String,
 /// A container that is being written.
 struct Frame<C> {
     cursor: C,
-    /// How many parts are written.
+    /// How many parts are written; of an object, how many keys.
     count: usize,
-    /// Keys and values alternate, in an object.
-    object: bool,
-    /// A dict whose only key looks like a tag: two underscores mark it.
-    marked: bool,
-    close: &'static str,
+    kind: Kind<C>,
+    close: &'static [u8],
     /// Its identity, if it is a container of the tree.
     identity: Option<usize>,
-    /// Keys that are not in the tree, and items in a list of their own after all parts: a stub's.
-    labels: Vec<&'static str>,
-    items: Option<C>,
+}
+
+/// What the parts of a container are.
+enum Kind<C> {
+    Items,
+    /// Members, or keys and values by turns: one of so many parts is hashed.
+    Hashed(usize),
+    /// Keys and values. The only key may look like a tag: two underscores mark it.
+    Object {
+        marked: bool,
+    },
+    /// A stub: keys that are not in the tree, and items in a list of their own after all parts.
+    Stub {
+        labels: Vec<&'static str>,
+        items: Option<Box<C>>,
+    },
 }
 
 struct Writer<'t, T: Tree> {
     tree: &'t T,
     style: Style,
-    out: Vec<u8>,
+    out: Out,
+    sure: bool,
     frames: Vec<Frame<T::Cursor>>,
     /// The containers on the way from the root, with their levels; only kept for showing.
     open: HashMap<usize, usize>,
@@ -81,218 +111,324 @@ struct Writer<'t, T: Tree> {
 type Step<T, R = ()> = Result<R, Failure<<T as Tree>::Error>>;
 
 impl<T: Tree> Writer<'_, T> {
-    /// Goes on to the next value; none at the end.
+    /// Goes on to the next value that is no leaf, or stands in no list or object; none at the end.
     fn advance(&mut self) -> Step<T, Option<T::Value>> {
-        limits::check(self.out.len() as u64, self.style.max_bytes, Limit::OutputBytes)?;
-        while let Some(frame) = self.frames.last_mut() {
-            let Some(part) = self.tree.next(&mut frame.cursor) else {
-                if let Some(items) = frame.items.take() {
-                    self.label("items");
-                    self.push_str("[");
-                    self.push(new_frame(items, 0, "]", None))?;
-                    continue;
-                }
-                let (close, empty, identity) = (frame.close, frame.count == 0, frame.identity);
-                self.frames.pop();
-                if let Some(identity) = identity.filter(|_| self.style.show) {
-                    self.open.remove(&identity);
-                }
-                if !empty {
-                    self.newline();
-                }
-                self.push_str(close);
-                continue;
+        let tree = self.tree;
+        loop {
+            limits::check(self.out.len() as u64, self.style.max_bytes, Limit::OutputBytes)?;
+            let Some(frame) = self.frames.last_mut() else {
+                return Ok(None);
             };
-            let count = frame.count;
-            frame.count += 1;
-            let (object, marked) = (frame.object, frame.marked);
-            if let Some(label) = frame.labels.pop() {
-                self.label(label);
-                return Ok(Some(part));
-            }
-            if object && count % 2 == 1 {
-                self.push_str(if self.style.indent == 0 { ":" } else { ": " });
-                return Ok(Some(part));
-            }
-            if count > 0 {
-                self.push_str(",");
-            }
-            self.newline();
-            if !object {
-                return Ok(Some(part));
-            }
-            match self.tree.shape(&part)? {
-                Shape::Text(text) => self.text(text),
-                Shape::Surrogates(raw) if split_pair(&raw).is_none() => self.surrogates(&raw),
-                _ => return Err(ErrorKind::Misplaced("a key that has no form in JSON").into()),
-            }
-            if marked {
-                self.out.pop();
-                self.push_str("__\"");
+            let part = match &frame.kind {
+                Kind::Object { marked } => {
+                    let (first, marked) = (frame.count == 0, *marked);
+                    frame.count += 1;
+                    match tree.pair(&mut frame.cursor)? {
+                        Some((key, value)) => {
+                            self.key(&key, first, marked)?;
+                            value
+                        }
+                        None => {
+                            self.close(first);
+                            continue;
+                        }
+                    }
+                }
+                _ => match tree.next(&mut frame.cursor)? {
+                    Some(part) => {
+                        self.before(&part);
+                        part
+                    }
+                    None => {
+                        self.end()?;
+                        continue;
+                    }
+                },
+            };
+            match tree.leaf(&part) {
+                Some(leaf) => self.leaf(leaf),
+                None => return Ok(Some(part)),
             }
         }
-        Ok(None)
     }
 
-    fn push_str(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
+    /// What stands before a part of a container that is no object.
+    #[inline]
+    fn before(&mut self, part: &T::Value) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        let count = frame.count;
+        frame.count += 1;
+        match &mut frame.kind {
+            Kind::Stub { labels, .. } => {
+                if let Some(label) = labels.pop() {
+                    return self.label(label);
+                }
+            }
+            Kind::Hashed(step) if count.is_multiple_of(*step) => {
+                let small = count < *step * SURE_HASHED;
+                self.sure &= small && self.tree.leaf(part).is_some();
+            }
+            _ => {}
+        }
+        if count > 0 {
+            self.out.byte(b',');
+        }
+        self.newline();
     }
 
-    fn print(&mut self, value: impl Display) {
-        // Writing to memory does not fail.
-        let _ = write!(self.out, "{value}");
+    /// The end of the parts of a container that is no object.
+    fn end(&mut self) -> Step<T> {
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(());
+        };
+        if let Kind::Stub { items, .. } = &mut frame.kind
+            && let Some(items) = items.take()
+        {
+            self.label("items");
+            self.out.byte(b'[');
+            return self.push(new_frame(*items, 0, b"]", None));
+        }
+        let empty = frame.count == 0;
+        self.close(empty);
+        Ok(())
+    }
+
+    fn close(&mut self, empty: bool) {
+        if let Some(frame) = self.frames.pop() {
+            if self.style.show
+                && let Some(identity) = frame.identity
+            {
+                self.open.remove(&identity);
+            }
+            if !empty {
+                self.newline();
+            }
+            self.out.put(frame.close);
+        }
+    }
+
+    #[inline]
+    fn key(&mut self, key: &T::Value, first: bool, marked: bool) -> Step<T> {
+        if !first {
+            self.out.byte(b',');
+        }
+        self.newline();
+        match self.tree.leaf(key) {
+            Some(Leaf::Text(text)) => self.out.text(text),
+            Some(Leaf::Latin1(text)) => self.out.latin1(text),
+            _ => self.rare_key(key)?,
+        }
+        if marked {
+            self.out.pop();
+            self.out.put(b"__\"");
+        }
+        self.colon();
+        Ok(())
+    }
+
+    #[cold]
+    fn rare_key(&mut self, key: &T::Value) -> Step<T> {
+        match self.tree.shape(key)? {
+            Shape::Text(text) => self.out.text(&text),
+            Shape::Surrogates(raw) if split_pair(&raw).is_none() => self.surrogates(&raw),
+            _ => return Err(ErrorKind::Misplaced("a key that has no form in JSON").into()),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn colon(&mut self) {
+        self.out.byte(b':');
+        if self.style.indent > 0 {
+            self.out.byte(b' ');
+        }
     }
 
     /// A further key of an object.
     fn label(&mut self, label: &str) {
-        self.push_str(",");
+        self.out.byte(b',');
         self.newline();
-        self.print(format_args!("\"{label}\":"));
-        if self.style.indent > 0 {
-            self.push_str(" ");
-        }
+        self.out.text(label);
+        self.colon();
     }
 
+    #[inline]
     fn newline(&mut self) {
         if self.style.indent > 0 {
-            self.out.push(b'\n');
-            self.out.extend(std::iter::repeat_n(b' ', self.style.indent * self.frames.len()));
+            self.out.byte(b'\n');
+            self.out.spaces(self.style.indent * self.frames.len());
         }
-    }
-
-    fn text(&mut self, text: &str) {
-        let _ = if self.style.show {
-            text.serialize(&mut serde_json::Serializer::new(&mut self.out))
-        } else {
-            text.serialize(&mut serde_json::Serializer::with_formatter(&mut self.out, Ascii))
-        };
     }
 
     /// UTF-8 with lone surrogates, which are written as their escapes: cut between what would make a pair.
     fn surrogates(&mut self, raw: &[u8]) {
+        self.sure = false;
         let (mut rest, mut parts) = (raw, 0);
         while let Some(pair) = split_pair(rest) {
             // Two escapes that stand next to each other would be read as one character.
-            self.push_str(if parts == 0 { r#"{" str":["# } else { "," });
+            self.out.put(if parts == 0 { br#"{" str":["# } else { b"," });
             let (part, after) = rest.split_at(pair);
-            self.escaped(part);
+            self.coded(part);
             (rest, parts) = (after, parts + 1);
         }
         if parts > 0 {
-            self.push_str(",");
+            self.out.byte(b',');
         }
-        self.escaped(rest);
+        self.coded(rest);
         if parts > 0 {
-            self.push_str("]}");
+            self.out.put(b"]}");
         }
     }
 
-    fn escaped(&mut self, raw: &[u8]) {
-        self.out.push(b'"');
+    fn coded(&mut self, raw: &[u8]) {
+        self.out.byte(b'"');
         let mut rest = raw;
         loop {
-            let (text, surrogate) = match std::str::from_utf8(rest) {
-                Ok(text) => (text, &[][..]),
-                Err(error) => {
-                    let (text, rest) = rest.split_at(error.valid_up_to());
-                    (std::str::from_utf8(text).unwrap_or_default(), rest)
-                }
-            };
-            let quote = self.out.len() - 1;
-            self.text(text);
-            // The quotes of the parts go, but for the first.
-            self.out.pop();
-            self.out.remove(quote + 1);
+            let valid = std::str::from_utf8(rest).map_or_else(|error| error.valid_up_to(), str::len);
+            let (text, surrogate) = rest.split_at(valid);
+            self.out.escaped(std::str::from_utf8(text).unwrap_or_default());
             let [lead, middle, last, after @ ..] = surrogate else {
                 break;
             };
-            let unit = u16::from(lead & 0xF) << 12 | u16::from(middle & 0x3F) << 6 | u16::from(last & 0x3F);
-            self.print(format_args!("\\u{unit:04x}"));
+            self.out.unit(u16::from(lead & 0xF) << 12 | u16::from(middle & 0x3F) << 6 | u16::from(last & 0x3F));
             rest = after;
         }
-        self.out.push(b'"');
+        self.out.byte(b'"');
     }
 
     /// An object of one key, and text in it.
-    fn tagged(&mut self, tag: &str, text: &str) {
-        self.push_str(tag);
-        self.text(text);
-        self.out.push(b'}');
+    fn tagged(&mut self, tag: &[u8], text: &str) {
+        self.out.put(tag);
+        self.out.text(text);
+        self.out.byte(b'}');
     }
 
-    /// Writes a leaf, or opens a container.
+    #[inline]
+    fn leaf(&mut self, leaf: Leaf<'_>) {
+        match leaf {
+            Leaf::Text(text) => self.out.text(text),
+            Leaf::Latin1(text) => self.out.latin1(text),
+            Leaf::Int(value) => self.out.int(value),
+            Leaf::None => self.out.put_array(b"null"),
+            Leaf::Bool(true) => self.out.put_array(b"true"),
+            Leaf::Bool(false) => self.out.put_array(b"false"),
+            Leaf::Float(value) => self.float(value),
+        }
+    }
+
+    /// Writes a value that is a leaf, or opens a container.
     fn value(&mut self, value: &T::Value) -> Step<T> {
         let tree = self.tree;
         match tree.shape(value)? {
-            Shape::None => self.push_str("null"),
-            Shape::Bool(value) => self.push_str(if value { "true" } else { "false" }),
-            Shape::Int(value) => self.print(format_args!("{value}")),
-            Shape::BigInt(digits) if digits.contains('x') => self.tagged(r#"{" int":"#, &digits),
-            Shape::BigInt(digits) => self.push_str(&digits),
-            Shape::Float(value) => self.float(value),
-            Shape::Text(text) => self.text(text),
-            Shape::Surrogates(raw) => self.surrogates(&raw),
-            Shape::Bytes(raw) => self.tagged(r#"{" b":"#, &STANDARD.encode(raw)),
-            Shape::ByteArray(raw) => self.tagged(r#"{" bytearray":"#, &STANDARD.encode(raw)),
-            Shape::Decimal(text) => self.tagged(r#"{" decimal":"#, &text),
-            Shape::Uuid(int, None) => self.tagged(r#"{" u":"#, &format!("{int:032x}")),
-            Shape::Uuid(int, Some(safe)) => self.print(format_args!(r#"{{" uuid":["{int:032x}",{safe}]}}"#)),
-            Shape::Date(day) => self.tagged(r#"{" date":"#, &iso_day(day)),
-            Shape::TimeDelta { days, seconds, microseconds } => {
-                self.print(format_args!(r#"{{" timedelta":[{days},{seconds},{microseconds}]}}"#));
+            Shape::Leaf(leaf) => self.leaf(leaf),
+            Shape::Text(text) => self.out.text(&text),
+            Shape::Decimal => {
+                let (out, sure) = (&mut self.out, &mut self.sure);
+                tree.decimal(value, |text| {
+                    *sure &= is_sure_decimal(text);
+                    out.put_array(br#"{" decimal":"#);
+                    out.text(text);
+                    out.byte(b'}');
+                })?;
             }
-            Shape::ZoneInfo(key) => self.tagged(r#"{" zone":"#, &key),
-            Shape::Timezone(offset, None) => self.tagged(r#"{" timezone":"#, &iso_offset(offset)),
-            Shape::Timezone(offset, Some(name)) => {
-                self.push_str(r#"{" timezone":["#);
-                self.text(&iso_offset(offset));
-                self.rest(vec![name])?;
-            }
-            Shape::Time(clock, zone) => self.moment(r#"{" time":"#, &iso_clock(clock), clock.fold, zone)?,
             Shape::DateTime(day, clock, zone) => {
-                let text = format!("{}T{}", iso_day(day), iso_clock(clock));
-                self.moment(r#"{" datetime":"#, &text, clock.fold, zone)?;
+                self.out.put_array(br#"{" datetime":"#);
+                self.moment(zone, clock, |out| {
+                    out.day(day);
+                    out.byte(b'T');
+                })?;
+            }
+            Shape::Time(clock, zone) => {
+                self.out.put_array(br#"{" time":"#);
+                self.moment(zone, clock, |_| {})?;
+            }
+            Shape::Date(day) => {
+                self.out.put_array(br#"{" date":""#);
+                self.out.day(day);
+                self.out.put_array(br#""}"#);
+            }
+            Shape::Uuid(int, None) => self.out.print(format_args!(r#"{{" u":"{int:032x}"}}"#)),
+            Shape::TimeDelta { days, seconds, microseconds } => {
+                self.out.print(format_args!(r#"{{" timedelta":[{days},{seconds},{microseconds}]}}"#));
+            }
+            Shape::Timezone(offset, None) => {
+                self.out.put_array(br#"{" timezone":""#);
+                self.out.offset(offset);
+                self.out.put_array(br#""}"#);
+            }
+            Shape::Bytes(raw) => self.tagged(br#"{" b":"#, &STANDARD.encode(raw)),
+            Shape::ByteArray(raw) => self.tagged(br#"{" bytearray":"#, &STANDARD.encode(raw)),
+            Shape::BigInt(digits) if !digits.contains('x') => {
+                self.sure &= digits.len() <= SURE_DIGITS;
+                self.out.put(digits.as_bytes());
+            }
+            shape @ (Shape::List
+            | Shape::Tuple
+            | Shape::Set
+            | Shape::FrozenSet
+            | Shape::Dict(DictKind::Plain, Keys::Text | Keys::Other)) => self.container(value, shape)?,
+            shape => {
+                self.sure = false;
+                self.rare(value, shape)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rare(&mut self, value: &T::Value, shape: Shape<'_, T::Value>) -> Step<T> {
+        let tree = self.tree;
+        match shape {
+            Shape::Surrogates(raw) => self.surrogates(&raw),
+            Shape::BigInt(digits) => self.tagged(br#"{" int":"#, &digits),
+            Shape::Uuid(int, Some(safe)) => self.out.print(format_args!(r#"{{" uuid":["{int:032x}",{safe}]}}"#)),
+            Shape::ZoneInfo(key) => self.tagged(br#"{" zone":"#, &key),
+            Shape::Timezone(offset, Some(name)) => {
+                self.out.put_array(br#"{" timezone":[""#);
+                self.out.offset(offset);
+                self.out.byte(b'"');
+                self.values(vec![name], 1)?;
             }
             Shape::Ip(ip, text) => {
-                self.print(format_args!(r#"{{" ip":["{}","#, ip_class(ip)));
-                self.text(&text);
-                self.push_str("]}");
+                self.out.print(format_args!(r#"{{" ip":["{}","#, ip_class(ip)));
+                self.out.text(&text);
+                self.out.put(b"]}");
             }
             Shape::Complex(real, imaginary) => {
-                self.push_str(r#"{" complex":["#);
+                self.out.put_array(br#"{" complex":["#);
                 self.float(real);
-                self.out.push(b',');
+                self.out.byte(b',');
                 self.float(imaginary);
-                self.push_str("]}");
+                self.out.put(b"]}");
             }
-            Shape::Range(bounds) => self.values(r#"{" range":["#, bounds.into())?,
+            Shape::Range(bounds) => {
+                self.out.put_array(br#"{" range":["#);
+                self.values(bounds.into(), 0)?;
+            }
             Shape::Fraction(numerator, denominator) => {
-                self.values(r#"{" fraction":["#, vec![numerator, denominator])?;
+                self.out.put_array(br#"{" fraction":["#);
+                self.values(vec![numerator, denominator], 0)?;
             }
             Shape::Path(kind) => {
-                self.print(format_args!(r#"{{" path":["{}""#, path_class(kind)));
-                let parts = tree.parts(value)?;
-                self.open(parts, 1, "]}", None)?;
+                self.out.print(format_args!(r#"{{" path":["{}""#, path_class(kind)));
+                self.push(new_frame(tree.parts(value)?, 1, b"]}", None))?;
             }
             Shape::StructTime => {
-                self.push_str(r#"{" struct_time":["#);
-                let parts = tree.parts(value)?;
-                self.open(parts, 0, "]}", None)?;
+                self.out.put_array(br#"{" struct_time":["#);
+                self.push(new_frame(tree.parts(value)?, 0, b"]}", None))?;
             }
             Shape::Array(code) => {
-                self.print(format_args!(r#"{{" array":["{code}""#));
-                let parts = tree.parts(value)?;
-                self.open(parts, 1, "]}", None)?;
+                self.out.print(format_args!(r#"{{" array":["{code}""#));
+                self.push(new_frame(tree.parts(value)?, 1, b"]}", None))?;
             }
             Shape::Markup(text) => {
-                self.push_str(r#"{" m":"#);
-                let text = tree.walk(vec![text]);
-                self.open(text, 0, "}", None)?;
+                self.out.put_array(br#"{" m":"#);
+                self.push(new_frame(tree.walk(vec![text]), 0, b"}", None))?;
             }
             Shape::Tagged(tag, values) => {
-                self.print(format_args!(r#"{{"{tag}":["#));
-                let values = tree.walk(values);
-                self.open(values, 0, "]}", None)?;
+                self.out.print(format_args!(r#"{{"{tag}":["#));
+                self.values(values, 0)?;
             }
             Shape::Foreign(class) => match tree.equivalent(value)? {
                 Some(plain) if tree.identity(&plain) != tree.identity(value) => return self.value_again(&plain),
@@ -302,7 +438,7 @@ impl<T: Tree> Writer<'_, T> {
                     return Err(ErrorKind::ForbiddenGlobal { name: class.into(), hint }.into());
                 }
             },
-            shape => return self.container(value, shape),
+            shape => self.container(value, shape)?,
         }
         Ok(())
     }
@@ -321,95 +457,88 @@ impl<T: Tree> Writer<'_, T> {
         if self.style.show {
             if let Some(level) = self.open.get(&identity) {
                 let up = self.open.len() - level;
-                self.print(format_args!(r#"{{" cycle":{up}}}"#));
+                self.out.print(format_args!(r#"{{" cycle":{up}}}"#));
                 return Ok(());
             }
             self.open.insert(identity, self.open.len());
         }
         let parts = tree.parts(value)?;
-        let (start, count, close) = match shape {
-            Shape::List => ("[", 0, "]"),
-            Shape::Tuple => (r#"{" t":["#, 0, "]}"),
-            Shape::Set => (r#"{" set":["#, 0, "]}"),
-            Shape::FrozenSet => (r#"{" frozenset":["#, 0, "]}"),
+        let identity = Some(identity);
+        let frame = |cursor, kind, count, close: &'static [u8]| Frame { cursor, count, kind, close, identity };
+        let frame = match shape {
+            Shape::List => {
+                self.out.byte(b'[');
+                frame(parts, Kind::Items, 0, b"]")
+            }
+            Shape::Dict(DictKind::Plain, Keys::Text) => {
+                self.out.byte(b'{');
+                frame(parts, Kind::Object { marked: false }, 0, b"}")
+            }
+            Shape::Dict(DictKind::Plain, Keys::Tag) => {
+                self.out.put_array(br#"{" di":{"#);
+                frame(parts, Kind::Object { marked: true }, 0, b"}}")
+            }
+            Shape::Dict(kind, _) => {
+                match kind {
+                    DictKind::Ordered => self.out.put_array(br#"{" ordereddict":["#),
+                    DictKind::Counter => self.out.put_array(br#"{" counter":["#),
+                    DictKind::Default(Some(factory)) => {
+                        self.out.print(format_args!(r#"{{" defaultdict":["{}""#, factory.name()));
+                    }
+                    DictKind::Default(None) => self.out.put_array(br#"{" defaultdict":[null"#),
+                    DictKind::Plain | DictKind::Namespace => self.out.put_array(br#"{" dict":["#),
+                }
+                let counted = usize::from(matches!(kind, DictKind::Default(_)));
+                frame(parts, Kind::Hashed(2), counted, b"]}")
+            }
+            Shape::Tuple => {
+                self.out.put_array(br#"{" t":["#);
+                frame(parts, Kind::Items, 0, b"]}")
+            }
+            Shape::Set => {
+                self.out.put_array(br#"{" set":["#);
+                frame(parts, Kind::Hashed(1), 0, b"]}")
+            }
+            Shape::FrozenSet => {
+                self.out.put_array(br#"{" frozenset":["#);
+                frame(parts, Kind::Hashed(1), 0, b"]}")
+            }
             Shape::Deque(bound) => {
                 match bound {
-                    Some(bound) => self.print(format_args!(r#"{{" deque":[{bound}"#)),
-                    None => self.push_str(r#"{" deque":[null"#),
+                    Some(bound) => self.out.print(format_args!(r#"{{" deque":[{bound}"#)),
+                    None => self.out.put_array(br#"{" deque":[null"#),
                 }
-                ("", 1, "]}")
+                frame(parts, Kind::Items, 1, b"]}")
             }
-            Shape::Dict { kind: DictKind::Plain, text_keys: true, size } => return self.object(value, parts, size),
-            Shape::Dict { kind, .. } => match kind {
-                DictKind::Ordered => (r#"{" ordereddict":["#, 0, "]}"),
-                DictKind::Counter => (r#"{" counter":["#, 0, "]}"),
-                DictKind::Default(factory) => {
-                    match factory {
-                        Some(factory) => {
-                            self.print(format_args!(r#"{{" defaultdict":["{}""#, factory.name()));
-                        }
-                        None => self.push_str(r#"{" defaultdict":[null"#),
-                    }
-                    ("", 1, "]}")
-                }
-                DictKind::Plain | DictKind::Namespace => (r#"{" dict":["#, 0, "]}"),
-            },
-            Shape::Namespace => (r#"{" namespace":["#, 0, "]}"),
+            Shape::Namespace => {
+                self.out.put_array(br#"{" namespace":["#);
+                frame(parts, Kind::Items, 0, b"]}")
+            }
             Shape::Stub { name, args, state } => {
                 if !self.style.show {
                     return Err(ErrorKind::Misplaced("a stub can't be written").into());
                 }
                 let labels = [state.as_ref().map(|_| "state"), args.as_ref().map(|_| "args")];
-                let mut stub = new_frame(tree.walk(args.into_iter().chain(state).collect()), 1, "}", Some(identity));
-                stub.labels.extend(labels.into_iter().flatten());
-                stub.items = tree.next(&mut tree.parts(value)?).map(|_| parts);
-                let name = name.to_owned();
-                self.push_str("{");
-                self.push(stub)?;
+                let some = tree.next(&mut tree.parts(value)?)?.is_some();
+                let items = some.then(|| Box::new(parts));
+                let kind = Kind::Stub { labels: labels.into_iter().flatten().collect(), items };
+                let cursor = tree.walk(args.into_iter().chain(state).collect());
+                self.out.byte(b'{');
+                self.push(Frame { cursor, count: 1, kind, close: b"}", identity })?;
                 self.newline();
-                self.push_str(if self.style.indent == 0 { r#"" stub":"# } else { r#"" stub": "# });
-                self.text(&name);
+                self.out.text(" stub");
+                self.colon();
+                self.out.text(name);
                 return Ok(());
             }
             _ => return Err(ErrorKind::Internal("a shape without a form".into()).into()),
         };
-        self.push_str(start);
-        self.push(new_frame(parts, count, close, Some(identity)))
+        self.push(frame)
     }
 
-    /// A dict of text keys. One that looks like a tag is wrapped.
-    fn object(&mut self, value: &T::Value, parts: T::Cursor, size: usize) -> Step<T> {
-        let identity = Some(self.tree.identity(value));
-        let mut marked = false;
-        if size == 1 {
-            let mut first = self.tree.parts(value)?;
-            if let Some(key) = self.tree.next(&mut first) {
-                marked = match self.tree.shape(&key)? {
-                    Shape::Text(text) => text.starts_with(' '),
-                    Shape::Surrogates(raw) => raw.starts_with(b" "),
-                    _ => false,
-                };
-            }
-        }
-        self.push_str(if marked { r#"{" di":{"# } else { "{" });
-        let close = if marked { "}}" } else { "}" };
-        self.push(Frame { object: true, marked, ..new_frame(parts, 0, close, identity) })
-    }
-
-    /// The rest of a tag's list: what comes after a first text.
-    fn rest(&mut self, values: Vec<T::Value>) -> Step<T> {
-        let values = self.tree.walk(values);
-        self.open(values, 1, "]}", None)
-    }
-
-    fn values(&mut self, start: &str, values: Vec<T::Value>) -> Step<T> {
-        self.push_str(start);
-        let values = self.tree.walk(values);
-        self.open(values, 0, "]}", None)
-    }
-
-    fn open(&mut self, cursor: T::Cursor, count: usize, close: &'static str, identity: Option<usize>) -> Step<T> {
-        self.push(new_frame(cursor, count, close, identity))
+    /// Values in a list that is open, behind `count` others; the tag ends with it.
+    fn values(&mut self, values: Vec<T::Value>, count: usize) -> Step<T> {
+        self.push(new_frame(self.tree.walk(values), count, b"]}", None))
     }
 
     fn push(&mut self, frame: Frame<T::Cursor>) -> Step<T> {
@@ -424,99 +553,57 @@ impl<T: Tree> Writer<'_, T> {
 
     fn float(&mut self, value: f64) {
         match value {
-            _ if value.is_finite() => self.push_str(&repr(value)),
+            _ if value.is_finite() => self.out.float(value),
             _ if value.is_nan() && value.to_bits() != f64::NAN.to_bits() => {
-                self.tagged(r#"{" f":"#, &format!("{:016x}", value.to_bits()));
+                self.tagged(br#"{" f":"#, &format!("{:016x}", value.to_bits()));
             }
-            _ => self.tagged(
-                r#"{" f":"#,
-                if value.is_nan() {
-                    "nan"
-                } else if value > 0.0 {
-                    "inf"
-                } else {
-                    "-inf"
-                },
-            ),
+            _ if value.is_nan() => self.tagged(br#"{" f":"#, "nan"),
+            _ => self.tagged(br#"{" f":"#, if value > 0.0 { "inf" } else { "-inf" }),
         }
     }
 
-    /// A time or a datetime: text where text holds all of it, else a list with the fold and the zone.
-    fn moment(&mut self, tag: &str, text: &str, fold: bool, zone: Option<T::Value>) -> Step<T> {
-        let tree = self.tree;
-        match zone.as_ref().map(|zone| tree.shape(zone)).transpose()? {
-            None if !fold => {
-                self.tagged(tag, text);
-                return Ok(());
+    /// A time, behind its tag: text where text holds all of it, else a list with the fold and the zone.
+    fn moment(&mut self, zone: Option<T::Value>, clock: Clock, day: impl FnOnce(&mut Out)) -> Step<T> {
+        let offset = match zone.as_ref().map(|zone| self.tree.shape(zone)).transpose()? {
+            None if !clock.fold => Some(None),
+            Some(Shape::Timezone(microseconds, None)) if !clock.fold => Some(Some(microseconds)),
+            _ => None,
+        };
+        self.out.put(if offset.is_some() { b"\"" } else { b"[\"" });
+        day(&mut self.out);
+        self.out.clock(clock);
+        if let Some(offset) = offset {
+            if let Some(microseconds) = offset {
+                self.out.offset(microseconds);
             }
-            Some(Shape::Timezone(microseconds, None)) if !fold => {
-                self.tagged(tag, &format!("{text}{}", iso_offset(microseconds)));
-                return Ok(());
-            }
-            _ => {}
+            self.out.put_array(b"\"}");
+            return Ok(());
         }
-        self.push_str(tag);
-        self.out.push(b'[');
-        self.text(text);
-        self.print(format_args!(",{}", u8::from(fold)));
+        self.sure = false;
+        self.out.print(format_args!("\",{}", u8::from(clock.fold)));
         match zone {
-            Some(zone) => self.rest(vec![zone]),
+            Some(zone) => self.values(vec![zone], 2),
             None => {
-                self.push_str(",null]}");
+                self.out.put(b",null]}");
                 Ok(())
             }
         }
     }
 }
 
-fn new_frame<C>(cursor: C, count: usize, close: &'static str, identity: Option<usize>) -> Frame<C> {
-    Frame { cursor, count, object: false, marked: false, close, identity, labels: Vec::new(), items: None }
+fn new_frame<C>(cursor: C, count: usize, close: &'static [u8], identity: Option<usize>) -> Frame<C> {
+    Frame { cursor, count, kind: Kind::Items, close, identity }
 }
 
-/// A finite float as Python writes it.
-fn repr(value: f64) -> String {
-    let mut shortest = format!("{value:e}");
-    // Of two that are as near, Python takes the even one; so does rounding to as many digits.
-    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
-    let rounded = format!("{value:.*e}", digits.saturating_sub(1));
-    if rounded.parse() == Ok(value) {
-        shortest = rounded;
-    }
-    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    match exponent.parse::<i32>().unwrap_or(0) {
-        exponent @ -4..16 => fixed(digits, exponent),
-        exponent => format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()),
-    }
-}
-
-/// Digits of the form `-1.5`, with their point moved: at least one digit stands on each side of it.
-fn fixed(digits: &str, exponent: i32) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
-    let digits: String = digits.chars().filter(|each| *each != '.').collect();
-    if exponent < 0 {
-        return format!("{sign}0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1));
-    }
-    let whole = exponent as usize + 1;
-    let part = digits.get(whole..).filter(|part| !part.is_empty()).unwrap_or("0");
-    format!("{sign}{:0<whole$}.{part}", digits.get(..whole).unwrap_or(&digits))
-}
-
-/// Text in ASCII alone, as Python writes it: Django's JSONSerializer decodes as latin1.
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        if fragment.bytes().all(|byte| byte < 0x7F) {
-            return writer.write_all(fragment.as_bytes());
-        }
-        for unit in fragment.encode_utf16() {
-            match u8::try_from(unit) {
-                Ok(byte) if byte < 0x7F => writer.write_all(&[byte])?,
-                _ => write!(writer, "\\u{unit:04x}")?,
-            }
-        }
-        Ok(())
-    }
+/// Digits alone, with one point at most.
+fn is_sure_decimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let mut points = 0;
+    let plain = unsigned.bytes().all(|byte| {
+        points += usize::from(byte == b'.');
+        byte.is_ascii_digit() || byte == b'.'
+    });
+    plain && points < 2 && points < unsigned.len() && unsigned.len() <= SURE_DIGITS
 }
 
 /// The name of a class of `ipaddress`.
@@ -539,32 +626,4 @@ pub(crate) fn path_class(path: Path) -> &'static str {
         Path::Posix => "PosixPath",
         Path::Windows => "WindowsPath",
     }
-}
-
-/// A date in ISO form.
-pub(crate) fn iso_day(day: Day) -> String {
-    format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)
-}
-
-/// A time in ISO form, with microseconds if it has any.
-pub(crate) fn iso_clock(clock: Clock) -> String {
-    let mut text = format!("{:02}:{:02}:{:02}", clock.hour, clock.minute, clock.second);
-    if clock.microsecond > 0 {
-        write!(text, ".{:06}", clock.microsecond).unwrap_or_default();
-    }
-    text
-}
-
-/// An offset in ISO form, from microseconds.
-pub(crate) fn iso_offset(microseconds: i64) -> String {
-    let sign = if microseconds < 0 { '-' } else { '+' };
-    let (seconds, rest) = (microseconds.abs() / 1_000_000, microseconds.abs() % 1_000_000);
-    let mut text = format!("{sign}{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
-    if seconds % 60 > 0 || rest > 0 {
-        write!(text, ":{:02}", seconds % 60).unwrap_or_default();
-    }
-    if rest > 0 {
-        write!(text, ".{rest:06}").unwrap_or_default();
-    }
-    text
 }

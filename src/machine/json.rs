@@ -9,12 +9,13 @@ use num_bigint::BigInt;
 
 use crate::error::{ErrorKind, Failure, reserve};
 use crate::globals::{self, Known};
-use crate::json::{Number, Quoted, Tokens};
-use crate::limits::{self, Limit};
+use crate::json::{Number, Quoted, SURE_DIGITS, SURE_HASHED, Tokens};
+use crate::limits::{self, Limit, Limits};
 use crate::sink::{Factory, How, KnownValue, Sink, View};
 
 use super::construct::Args;
 use super::fields::{http_date, iso_date, iso_datetime, iso_offset, iso_time};
+use super::keys::SMALL;
 use super::{Machine, Slot, Step, cost};
 
 /// A list or an object that is not closed yet.
@@ -47,6 +48,25 @@ impl Object<'_> {
     fn is_tag(&self, tag: &str) -> bool {
         matches!(&self.tag, Some(Quoted::Text(text)) if text == tag)
     }
+}
+
+/// Whether reading a text of so many bytes into `S` can't exceed a limit, given that the writer is sure of
+/// its values ([`crate::json::Written`]) and kept the bound on depth. Only ever true where it is proven:
+///
+/// - Each leaf has at least one byte of its own, which pays for it and for its place in what holds it, the
+///   largest being that in a set. A list or a dict has two, which pay for its table too; a tuple, a set or a
+///   known value has eight.
+/// - A Decimal takes 8 steps and one for each digit, a timedelta 3, an integer of n digits n²/256 if it is
+///   large: less than what each byte adds to the work that is allowed.
+/// - Hash tables this small are not simulated, and no other limit is asked about what is sure.
+pub fn surely_read<'a, S: Sink<'a>>(size: usize, limits: &Limits) -> bool {
+    const { assert!(SURE_HASHED <= SMALL && SURE_DIGITS as u64 <= 256 * Limits::WORK_PER_BYTE) };
+    const { assert!(cost::SET_ENTRY + cost::OBJECT / 4 < 8 * PLACE && cost::SET_ENTRY + cost::SET < 8 * PLACE) };
+    const PLACE: usize = (cost::DICT + cost::DICT_TABLE + cost::SET_ENTRY) / 2;
+    let beyond = ((S::LEAF + PLACE) as u64).saturating_sub(Limits::MEMORY_PER_BYTE);
+    let digits = limits.int_digits.min(limits.decimal_digits);
+    let size = size as u64;
+    size <= limits.bytes && size.saturating_mul(beyond) <= limits.memory && SURE_DIGITS as u64 <= digits
 }
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {

@@ -9,7 +9,7 @@ use super::probes::Probes;
 use super::{Machine, Slot, Step};
 
 /// A container up to this size is not simulated: it can't cost much.
-const SMALL: usize = 64;
+pub(super) const SMALL: usize = 64;
 /// Slots that every container may look at, besides those for each key.
 const FREE_PROBES: u64 = 4_096;
 /// What the simulated table takes for each key.

@@ -1,5 +1,7 @@
 //! The only unsafe code: constructors of CPython that report a failed allocation, where pyo3's own panic.
 
+pub mod json;
+
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;

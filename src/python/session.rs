@@ -20,7 +20,7 @@ use super::memo::Memo;
 use super::policy::CompiledPolicy;
 use super::sink::PySink;
 use super::tree::PyTree;
-use super::{caught, compiled, errors, read_limits, readable};
+use super::{caught, compiled, errors, read_limits, readable, unlocked};
 
 /// How a session is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub fn checked<'py>(
     limits: &Limits,
 ) -> PyResult<Trouble<'py>> {
     let core = &policy.core;
-    let read: Result<NodeId, Failure<Infallible>> = py.detach(|| {
+    let read: Result<NodeId, Failure<Infallible>> = unlocked(py, data.len(), || {
         let mut sink: ValueSink<'_> = ValueSink::checking();
         caught(|| decode(data, format, &mut sink, core, limits))
     });
@@ -232,10 +232,10 @@ pub fn write_json<'py>(
     let limits = read_limits(limits)?;
     let tree = PyTree::new(py, policy, &limits);
     let style = Style { indent: 0, show: false, max_bytes: limits.bytes, max_depth: limits.depth };
-    let written = caught(|| Ok::<_, Failure<PyErr>>(json::write(&tree, value, style)))
+    let written = caught(|| Ok::<_, Failure<PyErr>>(json::encode(&tree, value, style)))
         .unwrap_or_else(|failure| Err(Unwritten { failure, at: None }));
-    let text = match written {
-        Ok(text) => text,
+    let written = match written {
+        Ok(written) => written,
         Err(Unwritten { failure: Failure::Sink(error), .. }) => return Err(*error),
         Err(Unwritten { failure: Failure::Pickle(error), at }) => {
             let cycle = matches!(error.kind(), ErrorKind::Cycle);
@@ -250,8 +250,10 @@ pub fn write_json<'py>(
             return told(py, policy, &error, joined).into_bound_py_any(py);
         }
     };
-    match checked(py, text.as_bytes(), Format::Json, policy, &limits)? {
-        None => super::ffi::bytes(py, text.as_bytes()).map(Bound::into_any),
+    let text = &written.text;
+    let sure = written.sure && machine::surely_read::<ValueSink<'_>>(text.len(), &limits);
+    match if sure { None } else { checked(py, text, Format::Json, policy, &limits)? } {
+        None => super::ffi::bytes(py, text).map(Bound::into_any),
         Some(trouble) => trouble.into_bound_py_any(py),
     }
 }

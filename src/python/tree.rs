@@ -4,17 +4,19 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat,
-    PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfoAccess,
+    PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTimeAccess, PyTuple, PyTzInfo, PyTzInfoAccess,
 };
 
 use crate::error::{ErrorKind, Failure};
 use crate::limits::Limits;
 use crate::sink::{Clock, Day, Factory, Ip, Path};
-use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
+use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree, split_pair};
 
+use super::ffi::json::{self as ffi, Entries};
 use super::policy::CompiledPolicy;
 use super::session;
 use super::sink::PySink;
@@ -33,6 +35,8 @@ pub struct PyTree<'py, 'p> {
 
 /// A walk over the parts of a container.
 pub enum Cursor<'py> {
+    /// With a value whose key was the last part.
+    Dict(Entries<'py>, Option<Object<'py>>),
     Items(std::vec::IntoIter<Object<'py>>),
     List(Bound<'py, PyList>, usize),
     Tuple(Bound<'py, PyTuple>, usize),
@@ -53,7 +57,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn is(&self, value: &Object<'py>, class: &Py<PyAny>) -> bool {
-        Types::is(class, &value.get_type())
+        value.get_type_ptr().cast() == class.as_ptr()
     }
 
     /// Whether a zone has a form of its own.
@@ -73,39 +77,32 @@ impl<'py, 'p> PyTree<'py, 'p> {
     }
 
     fn found<'v>(&'v self, value: &'v Object<'py>) -> PyResult<Shape<'v, Object<'py>>> {
-        if let Ok(text) = value.cast_exact::<PyString>() {
-            return match text.to_str() {
-                Ok(text) => Ok(Shape::Text(text)),
-                Err(_) => Ok(Shape::Surrogates(Cow::Owned(surrogates(text)?))),
-            };
-        }
-        if let Ok(int) = value.cast_exact::<PyInt>() {
-            return match int.extract() {
-                Ok(small) => Ok(Shape::Int(small)),
-                Err(_) => {
-                    let bits: u64 = int.call_method0("bit_length")?.extract()?;
-                    let format = if bits > DECIMAL_BITS { "#x" } else { "d" };
-                    Ok(Shape::BigInt(Cow::Owned(int.call_method1("__format__", (format,))?.extract()?)))
-                }
-            };
-        }
-        if value.is_none() {
-            return Ok(Shape::None);
-        }
-        if let Ok(value) = value.cast_exact::<PyBool>() {
-            return Ok(Shape::Bool(value.is_true()));
-        }
-        if let Ok(value) = value.cast_exact::<PyFloat>() {
-            return Ok(Shape::Float(value.value()));
+        if let Some(leaf) = self.leaf(value) {
+            return Ok(Shape::Leaf(leaf));
         }
         if let Ok(dict) = value.cast_exact::<PyDict>() {
-            return Ok(self.dict(DictKind::Plain, dict));
+            return Ok(Shape::Dict(DictKind::Plain, keys_of(dict)?));
         }
         if value.is_exact_instance_of::<PyList>() {
             return Ok(Shape::List);
         }
         if value.is_exact_instance_of::<PyTuple>() {
             return Ok(Shape::Tuple);
+        }
+        let types = self.types();
+        if self.is(value, &types.decimal) {
+            return Ok(Shape::Decimal);
+        }
+        if let Some(shape) = self.moment(value)? {
+            return Ok(shape);
+        }
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return wide(text);
+        }
+        if let Ok(int) = value.cast_exact::<PyInt>() {
+            let bits: u64 = int.call_method0(intern!(self.py, "bit_length"))?.extract()?;
+            let format = if bits > DECIMAL_BITS { "#x" } else { "d" };
+            return Ok(Shape::BigInt(Cow::Owned(int.call_method1("__format__", (format,))?.extract()?)));
         }
         if let Ok(raw) = value.cast_exact::<PyBytes>() {
             return Ok(Shape::Bytes(Cow::Borrowed(raw.as_bytes())));
@@ -119,21 +116,16 @@ impl<'py, 'p> PyTree<'py, 'p> {
         if let Ok(raw) = value.cast_exact::<PyByteArray>() {
             return Ok(Shape::ByteArray(Cow::Owned(raw.to_vec())));
         }
-        if let Some(shape) = self.moment(value)? {
-            return Ok(shape);
-        }
-        let types = self.types();
-        let class = value.get_type();
-        let is = |field: &Py<PyAny>| Types::is(field, &class);
-        let text = |value: &Object<'py>| -> PyResult<Cow<'v, str>> { Ok(Cow::Owned(value.str()?.extract()?)) };
-        if is(&types.decimal) {
-            return Ok(Shape::Decimal(text(value)?));
-        }
+        let is = |field: &Py<PyAny>| self.is(value, field);
         if is(&types.uuid) {
-            let safe = value.getattr("is_safe")?.getattr("value")?;
-            return Ok(Shape::Uuid(value.getattr("int")?.extract()?, safe.extract()?));
+            let safe = value.getattr(intern!(self.py, "is_safe"))?;
+            let safe = if safe.is(&types.safe_unknown) { None } else { safe.getattr("value")?.extract()? };
+            return Ok(Shape::Uuid(value.getattr(intern!(self.py, "int"))?.extract()?, safe));
         }
         if is(&types.timezone) {
+            if value.is(&*PyTzInfo::utc(self.py)?) {
+                return Ok(Shape::Timezone(0, None));
+            }
             let given = value.call_method0("__getinitargs__")?.cast_into::<PyTuple>()?;
             let offset = given.get_item(0)?.cast_into::<PyDelta>()?;
             let seconds = i64::from(offset.get_days()) * 86_400 + i64::from(offset.get_seconds());
@@ -151,17 +143,17 @@ impl<'py, 'p> PyTree<'py, 'p> {
             if is(field) {
                 // Attributes would be lost.
                 let bare = value.getattr("__dict__")?.is_empty()?;
-                return if bare { Ok(self.dict(kind, value.cast()?)) } else { Ok(Shape::Foreign(full_name(value)?)) };
+                return if bare { Ok(Shape::Dict(kind, Keys::Other)) } else { Ok(Shape::Foreign(full_name(value)?)) };
             }
         }
         if is(&types.default_dict) {
             let factory = value.getattr("default_factory")?;
             if factory.is_none() {
-                return Ok(self.dict(DictKind::Default(None), value.cast()?));
+                return Ok(Shape::Dict(DictKind::Default(None), Keys::Other));
             }
             let is = |each: &Factory| types.factory(*each).bind(self.py).is(&factory);
             if let Some(factory) = Factory::OF_DEFAULTDICT.into_iter().find(is) {
-                return Ok(self.dict(DictKind::Default(Some(factory)), value.cast()?));
+                return Ok(Shape::Dict(DictKind::Default(Some(factory)), Keys::Other));
             }
             let class = factory.repr()?.to_string();
             return Ok(Shape::Foreign(format!("collections.defaultdict of {class}")));
@@ -189,7 +181,7 @@ impl<'py, 'p> PyTree<'py, 'p> {
         }
         let addresses = [Ip::V4Address, Ip::V6Address, Ip::V4Network, Ip::V6Network, Ip::V4Interface, Ip::V6Interface];
         if let Some(ip) = addresses.into_iter().find(|ip| is(types.ip(*ip))) {
-            return Ok(Shape::Ip(ip, text(value)?));
+            return Ok(Shape::Ip(ip, Cow::Owned(value.str()?.extract()?)));
         }
         let paths = [Path::PurePosix, Path::PureWindows, Path::Posix, Path::Windows];
         if let Some(path) = paths.into_iter().find(|path| is(types.path(*path))) {
@@ -235,21 +227,15 @@ impl<'py, 'p> PyTree<'py, 'p> {
         Ok(None)
     }
 
-    fn dict<'v>(&self, kind: DictKind, dict: &Bound<'py, PyDict>) -> Shape<'v, Object<'py>> {
-        let is_text = |key: &Object<'py>| match key.cast_exact::<PyString>() {
-            Ok(text) => text.to_str().is_ok() || surrogates(text).is_ok_and(|raw| split_pair(&raw).is_none()),
-            Err(_) => false,
-        };
-        let text_keys = kind == DictKind::Plain && dict.iter().all(|(key, _)| is_text(&key));
-        Shape::Dict { kind, size: dict.len(), text_keys }
-    }
-
     fn listed(&self, value: &Object<'py>) -> PyResult<Cursor<'py>> {
         if let Ok(list) = value.cast_exact::<PyList>() {
             return Ok(Cursor::List(list.clone(), 0));
         }
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             return Ok(Cursor::Tuple(tuple.clone(), 0));
+        }
+        if let Ok(dict) = value.cast_exact::<PyDict>() {
+            return Ok(Cursor::Dict(Entries::of(dict), None));
         }
         let types = self.types();
         let items = if self.is(value, &types.ordered_dict) {
@@ -289,6 +275,26 @@ impl<'py> Tree for PyTree<'py, '_> {
     type Cursor = Cursor<'py>;
     type Error = PyErr;
 
+    #[inline]
+    fn leaf<'v>(&'v self, value: &'v Object<'py>) -> Option<Leaf<'v>> {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return ffi::latin1(text).map(Leaf::Latin1);
+        }
+        if let Ok(int) = value.cast_exact::<PyInt>() {
+            return ffi::small(int).map(Leaf::Int);
+        }
+        if value.is_none() {
+            return Some(Leaf::None);
+        }
+        if let Ok(value) = value.cast_exact::<PyBool>() {
+            return Some(Leaf::Bool(value.is_true()));
+        }
+        if let Ok(value) = value.cast_exact::<PyFloat>() {
+            return Some(Leaf::Float(value.value()));
+        }
+        None
+    }
+
     fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
         self.found(value).map_err(failed)
     }
@@ -298,9 +304,9 @@ impl<'py> Tree for PyTree<'py, '_> {
     fn walk(&self, values: Vec<Object<'py>>) -> Cursor<'py> {
         Cursor::Items(values.into_iter())
     }
-    fn next(&self, cursor: &mut Cursor<'py>) -> Option<Object<'py>> {
-        match cursor {
-            Cursor::Items(items) => items.next(),
+    #[inline]
+    fn next(&self, cursor: &mut Cursor<'py>) -> Result<Option<Object<'py>>, Failure<PyErr>> {
+        Ok(match cursor {
             Cursor::List(list, index) => {
                 *index += 1;
                 list.get_item(*index - 1).ok()
@@ -309,7 +315,29 @@ impl<'py> Tree for PyTree<'py, '_> {
                 *index += 1;
                 tuple.get_item(*index - 1).ok()
             }
+            Cursor::Items(items) => items.next(),
+            Cursor::Dict(entries, held) => match held.take() {
+                Some(value) => Some(value),
+                None => match entries.next().map_err(failed)? {
+                    Some((key, value)) => {
+                        *held = Some(value);
+                        Some(key)
+                    }
+                    None => None,
+                },
+            },
+        })
+    }
+    #[inline]
+    fn pair(&self, cursor: &mut Cursor<'py>) -> Result<Option<(Object<'py>, Object<'py>)>, Failure<PyErr>> {
+        match cursor {
+            Cursor::Dict(entries, _) => entries.next().map_err(failed),
+            _ => Ok(None),
         }
+    }
+    fn decimal<R>(&self, value: &Object<'py>, take: impl FnOnce(&str) -> R) -> Result<R, Failure<PyErr>> {
+        let text = value.str().map_err(failed)?;
+        Ok(take(text.to_str().map_err(failed)?))
     }
     fn identity(&self, value: &Object<'py>) -> usize {
         value.as_ptr() as usize
@@ -359,8 +387,37 @@ fn clock_of(time: &impl PyTimeAccess) -> Clock {
     }
 }
 
-fn surrogates(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
-    text.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
+/// What the keys of a dict are.
+fn keys_of(dict: &Bound<'_, PyDict>) -> PyResult<Keys> {
+    let mut entries = Entries::of(dict);
+    let mut first = true;
+    while let Some((key, _)) = entries.next()? {
+        let Ok(text) = key.cast_exact::<PyString>() else {
+            return Ok(Keys::Other);
+        };
+        let tag = match ffi::latin1(text) {
+            Some(text) => text.first() == Some(&b' '),
+            None => match wide::<()>(text)? {
+                Shape::Surrogates(raw) if split_pair(&raw).is_some() => return Ok(Keys::Other),
+                Shape::Surrogates(raw) => raw.starts_with(b" "),
+                Shape::Text(text) => text.starts_with(' '),
+                _ => false,
+            },
+        };
+        if tag && first && dict.len() == 1 {
+            return Ok(Keys::Tag);
+        }
+        first = false;
+    }
+    Ok(Keys::Text)
+}
+
+/// Text with characters of more than one byte, without Python's own cache of its UTF-8: it would stay.
+fn wide<'v, V>(text: &Bound<'_, PyString>) -> PyResult<Shape<'v, V>> {
+    Ok(match String::from_utf8(ffi::wtf8(text)?.as_bytes().to_vec()) {
+        Ok(text) => Shape::Text(text),
+        Err(error) => Shape::Surrogates(Cow::Owned(error.into_bytes())),
+    })
 }
 
 fn full_name(value: &Bound<'_, PyAny>) -> PyResult<String> {

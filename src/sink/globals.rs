@@ -26,7 +26,7 @@ type Id = Made<NodeId, Infallible>;
 
 macro_rules! delegate {
     ($($method:ident($($argument:ident: $type:ty),*) -> $made:ty;)*) => {
-        $(fn $method(&mut self, $($argument: $type),*) -> $made {
+        $(#[inline] fn $method(&mut self, $($argument: $type),*) -> $made {
             self.values.$method($($argument),*)
         })*
     };
@@ -35,8 +35,11 @@ macro_rules! delegate {
 impl<'a> Sink<'a> for GlobalsSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
-    const LEAF: usize = <ValueSink<'a> as Sink<'a>>::LEAF;
 
+    fn begin(&mut self, input: &'a [u8]) {
+        self.values.begin(input);
+    }
+    #[inline(always)]
     fn opcode(&mut self, byte: u8) {
         self.report.count_opcode(byte);
     }
@@ -53,6 +56,7 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         float(value: f64) -> Id;
         text(text: Cow<'a, str>) -> Id;
         text_surrogates(text: Cow<'a, [u8]>) -> Id;
+        utf8(raw: &'a [u8]) -> Id;
         text_coded(raw: Cow<'a, [u8]>, encoding: &str, errors: &str) -> Id;
         bytes(bytes: Cow<'a, [u8]>) -> Id;
         bytearray(bytes: Cow<'a, [u8]>) -> Id;
@@ -72,33 +76,46 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         readonly(buffer: &NodeId) -> Id;
     }
 
+    #[inline]
     fn tuple<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         self.values.tuple(items)
     }
+    #[inline]
     fn list<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         self.values.list(items)
     }
+    #[inline]
     fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         self.values.frozenset(items)
     }
+    #[inline]
     fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.extend(target, items)
     }
+    #[inline]
     fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.insert(target, items)
     }
+    #[inline]
     fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.add(target, items)
     }
+    #[inline]
     fn view<'v>(&'v self, value: &'v NodeId) -> View<'v> {
         self.values.view(value)
+    }
+    #[inline]
+    fn is_text(&self, value: &NodeId) -> bool {
+        self.values.is_text(value)
     }
     fn wtf8(&self, value: &NodeId) -> Option<Vec<u8>> {
         self.values.wtf8(value)
     }
+    #[inline]
     fn len(&self, container: &NodeId) -> usize {
         self.values.len(container)
     }
+    #[inline]
     fn item(&self, tuple: &NodeId, index: usize) -> Option<NodeId> {
         self.values.item(tuple, index)
     }
@@ -114,6 +131,7 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     fn u128(&self, value: &NodeId) -> Option<u128> {
         self.values.u128(value)
     }
+    #[inline]
     fn identity(&self, value: &NodeId) -> usize {
         self.values.identity(value)
     }

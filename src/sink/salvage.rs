@@ -162,6 +162,9 @@ impl<'a, S: Sink<'a>> Sink<'a> for SalvageSink<'a, S> {
     const NATIVE: bool = S::NATIVE;
     const SALVAGE: bool = true;
 
+    fn begin(&mut self, input: &'a [u8]) {
+        self.inner.begin(input);
+    }
     delegate! {
         none() -> Made<S::Value, S::Error>;
         bool(value: bool) -> Made<S::Value, S::Error>;

@@ -1,72 +1,138 @@
 //! The value sink: a compact tree without Python objects, which finishes into JSON text or
-//! `serde_pickle::Value`. Nodes refer to each other by number, so that nothing is dropped by recursion.
+//! `serde_pickle::Value`. Values refer to each other by number, so that nothing is dropped by recursion.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use num_bigint::BigInt;
 
+mod distinct;
 mod tree;
 
-use crate::error::{ErrorKind, reserve};
+use crate::error::{Error, ErrorKind, reserve};
+use crate::limits::Limit;
 use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Path, Sink, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 use crate::tree::DictKind;
 
-/// The number of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeId(u32);
+pub(crate) use distinct::{entries, members};
+
+/// A handle to a value, in one word: a float as it is; in the place of the negative NaNs a kind, and
+/// either the value itself or where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(u64);
+
+/// Bits of a handle below its kind.
+const PAYLOAD: u32 = 46;
+/// Bits of a length in a handle of text or bytes; the offset in the input is above it.
+const LENGTH: u32 = 16;
+/// The words that are no floats start here.
+const BOXED: u64 = 0xFFF8 << 48;
+
+/// The kinds of handles.
+mod kind {
+    use super::{BOXED, PAYLOAD};
+
+    const FIRST: u64 = BOXED >> PAYLOAD;
+    pub const NONE: u64 = FIRST + 1;
+    pub const BOOL: u64 = FIRST + 2;
+    /// An integer that fits.
+    pub const INT: u64 = FIRST + 3;
+    /// A part of the input.
+    pub const TEXT: u64 = FIRST + 4;
+    pub const BYTES: u64 = FIRST + 5;
+    /// The containers: the number of the word that tells where their items are.
+    pub const LIST: u64 = FIRST + 6;
+    pub const TUPLE: u64 = FIRST + 7;
+    pub const SET: u64 = FIRST + 8;
+    pub const FROZENSET: u64 = FIRST + 9;
+    pub const DICT: u64 = FIRST + 10;
+    /// The number of a node.
+    pub const NODE: u64 = FIRST + 11;
+}
 
 impl NodeId {
-    /// The number itself.
-    pub fn number(self) -> u32 {
+    const NONE: Self = Self::new(kind::NONE, 0);
+    /// All empty tuples are one.
+    const EMPTY_TUPLE: Self = Self::new(kind::TUPLE, u64::MAX >> (64 - PAYLOAD));
+
+    const fn new(kind: u64, payload: u64) -> Self {
+        Self(kind << PAYLOAD | payload)
+    }
+
+    #[inline(always)]
+    fn kind(self) -> u64 {
+        self.0 >> PAYLOAD
+    }
+
+    #[inline(always)]
+    fn payload(self) -> usize {
+        (self.0 & (u64::MAX >> (64 - PAYLOAD))) as usize
+    }
+
+    /// The integer in it.
+    #[inline(always)]
+    fn int(self) -> i64 {
+        (self.0 << (64 - PAYLOAD)) as i64 >> (64 - PAYLOAD)
+    }
+
+    /// Equal for the same value only.
+    pub fn number(self) -> u64 {
         self.0
     }
 }
 
-/// One value of the tree.
+/// What a handle stands for.
 #[derive(Debug)]
-pub enum Node<'a> {
+pub enum Node<'v> {
     None,
     Bool(bool),
     Int(i64),
-    BigInt(Box<BigInt>),
+    BigInt(&'v BigInt),
     Float(f64),
-    Text(Cow<'a, str>),
+    Text(&'v str),
     /// UTF-8 with lone surrogates.
-    Surrogates(Cow<'a, [u8]>),
-    Bytes(Cow<'a, [u8]>),
-    ByteArray(Cow<'a, [u8]>),
-    Tuple(Box<[NodeId]>),
-    FrozenSet(Box<[NodeId]>),
-    List(Vec<NodeId>),
-    Set(Vec<NodeId>),
-    Deque(Vec<NodeId>, Option<Box<usize>>),
+    Surrogates(&'v [u8]),
+    Bytes(&'v [u8]),
+    ByteArray(&'v [u8]),
+    Tuple(&'v [NodeId]),
+    FrozenSet(&'v [NodeId]),
+    List(&'v [NodeId]),
+    Set(&'v [NodeId]),
+    Deque(&'v [NodeId], Option<usize>),
     /// Keys and values alternate; the last value of a key counts.
-    Dict(DictKind, Vec<NodeId>),
+    Dict(DictKind, &'v [NodeId]),
+    Known(&'v Known),
+    Stub(&'v Stub),
+}
+
+/// A known value whose parts are no items.
+#[derive(Debug)]
+pub enum Known {
     Complex(f64, f64),
     Range([NodeId; 3]),
     Date(Day),
-    Time(Clock, Option<NodeId>),
-    DateTime(Day, Clock, Option<NodeId>),
+    /// The zone is None where there is none.
+    Time(Clock, NodeId),
+    DateTime(Day, Clock, NodeId),
     TimeDelta {
         days: i32,
         seconds: i32,
         microseconds: i32,
     },
-    Timezone(i64, Option<NodeId>),
+    /// Microseconds, and a name or None.
+    Timezone(i64, NodeId),
     ZoneInfo(Box<str>),
-    Decimal(Box<str>),
+    /// Its text, and whether it is a signalling NaN.
+    Decimal(NodeId, bool),
     Fraction(NodeId, NodeId),
     Uuid(Box<(u128, Option<i64>)>),
     IpInt(Ip, Box<u128>),
-    IpText(Ip, Box<str>),
+    IpText(Ip, NodeId),
     Path(Path, Box<[NodeId]>),
-    /// Fields, and a dict of the further ones.
-    StructTime(NodeId, Option<NodeId>),
+    /// Fields, and a dict of the further ones or None.
+    StructTime(NodeId, NodeId),
     Array(char, NodeId),
-    Stub(Box<Stub>),
 }
 
 /// What stands for an instance that the policy does not know.
@@ -78,15 +144,49 @@ pub struct Stub {
     pub items: Vec<NodeId>,
 }
 
-/// Builds a tree of nodes in one vector.
+/// What does not fit into a handle.
+#[derive(Debug)]
+enum Held<'a> {
+    Int(i64),
+    BigInt(Box<BigInt>),
+    Nan(f64),
+    /// Valid UTF-8.
+    Text(Cow<'a, [u8]>),
+    Surrogates(Cow<'a, [u8]>),
+    Bytes(Cow<'a, [u8]>),
+    ByteArray(Cow<'a, [u8]>),
+    /// A list of all that was ever in it.
+    Deque(NodeId, Option<usize>),
+    Dict(DictKind, NodeId),
+    Known(Known),
+    Stub(Box<Stub>),
+}
+
+/// Builds a tree in a few vectors.
 #[derive(Debug, Default)]
 pub struct ValueSink<'a> {
-    nodes: Vec<Node<'a>>,
+    input: &'a [u8],
+    /// A word for each container that tells where its items are, and the items. Those of one container
+    /// stand together: start and count, or [`GROWN`] and an entry of `grown`.
+    words: Vec<NodeId>,
+    /// The items of containers that grew behind others.
+    grown: Vec<Vec<NodeId>>,
+    nodes: Vec<Held<'a>>,
     lenient: bool,
     checking: bool,
 }
 
+/// In place of a start.
+const GROWN: u32 = u32::MAX;
+
+/// Words that are reserved at first: one for each eight bytes of input, up to this many.
+const RESERVED: usize = 1 << 16;
+
 type Id = Made<NodeId, Infallible>;
+
+fn too_many() -> Error {
+    ErrorKind::Limit(Limit::Memory).into()
+}
 
 impl<'a> ValueSink<'a> {
     /// A sink that goes on with a stub where the policy would refuse a name: for looking only.
@@ -99,16 +199,139 @@ impl<'a> ValueSink<'a> {
         Self { checking: true, ..Self::default() }
     }
 
-    /// The node of that number.
-    pub fn node(&self, id: NodeId) -> &Node<'a> {
-        &self.nodes[id.0 as usize]
+    /// What a handle of this sink stands for.
+    pub fn node(&self, id: NodeId) -> Node<'_> {
+        match id.kind() {
+            kind::NONE => Node::None,
+            kind::BOOL => Node::Bool(id.payload() != 0),
+            kind::INT => Node::Int(id.int()),
+            kind::TEXT => Node::Text(text(self.input_of(id))),
+            kind::BYTES => Node::Bytes(self.input_of(id)),
+            kind::LIST => Node::List(self.held(id)),
+            kind::TUPLE => Node::Tuple(self.held(id)),
+            kind::SET => Node::Set(self.held(id)),
+            kind::FROZENSET => Node::FrozenSet(self.held(id)),
+            kind::DICT => Node::Dict(DictKind::Plain, self.held(id)),
+            kind::NODE => match &self.nodes[id.payload()] {
+                Held::Int(value) => Node::Int(*value),
+                Held::BigInt(value) => Node::BigInt(value),
+                Held::Nan(value) => Node::Float(*value),
+                Held::Text(raw) => Node::Text(text(raw)),
+                Held::Surrogates(raw) => Node::Surrogates(raw),
+                Held::Bytes(raw) => Node::Bytes(raw),
+                Held::ByteArray(raw) => Node::ByteArray(raw),
+                Held::Deque(list, bound) => {
+                    let items = self.held(*list);
+                    let surplus = bound.map_or(0, |bound| items.len().saturating_sub(bound));
+                    Node::Deque(&items[surplus..], *bound)
+                }
+                Held::Dict(kind, dict) => Node::Dict(*kind, self.held(*dict)),
+                Held::Known(known) => Node::Known(known),
+                Held::Stub(stub) => Node::Stub(stub),
+            },
+            _ => Node::Float(f64::from_bits(id.0)),
+        }
     }
 
-    fn push(&mut self, node: Node<'a>) -> Id {
-        let id = u32::try_from(self.nodes.len()).map_err(|_| ErrorKind::Limit(crate::limits::Limit::Memory))?;
+    /// UTF-8 of text, if it is some without surrogates.
+    fn utf8_of(&self, id: NodeId) -> Option<&[u8]> {
+        match id.kind() {
+            kind::TEXT => Some(self.input_of(id)),
+            kind::NODE => match &self.nodes[id.payload()] {
+                Held::Text(raw) => Some(raw),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The part of the input that a handle of text or bytes tells.
+    #[inline]
+    fn input_of(&self, id: NodeId) -> &'a [u8] {
+        let (offset, size) = (id.payload() >> LENGTH, id.payload() & ((1 << LENGTH) - 1));
+        self.input.get(offset..offset + size).unwrap_or_default()
+    }
+
+    /// A handle to a part of the input, if it is one that a handle can tell.
+    #[inline]
+    fn part(&self, kind: u64, raw: &[u8]) -> Option<NodeId> {
+        let offset = raw.as_ptr().addr().wrapping_sub(self.input.as_ptr().addr());
+        let fits = offset < 1 << (PAYLOAD - LENGTH) && raw.len() < 1 << LENGTH;
+        // What starts elsewhere may seem to start in the input only if it ends behind it.
+        (fits && offset + raw.len() <= self.input.len())
+            .then(|| NodeId::new(kind, (offset << LENGTH | raw.len()) as u64))
+    }
+
+    #[inline]
+    fn hold(&mut self, held: Held<'a>) -> Id {
         reserve(&mut self.nodes)?;
-        self.nodes.push(node);
-        Ok(NodeId(id))
+        self.nodes.push(held);
+        Ok(NodeId::new(kind::NODE, (self.nodes.len() - 1) as u64))
+    }
+
+    // ---- containers
+
+    /// A container without items.
+    #[inline]
+    fn container(&mut self, kind: u64) -> Id {
+        reserve(&mut self.words)?;
+        self.words.push(NodeId(0));
+        Ok(NodeId::new(kind, (self.words.len() - 1) as u64))
+    }
+
+    #[inline]
+    fn container_of(&mut self, kind: u64, items: impl ExactSizeIterator<Item = NodeId>) -> Id {
+        let made = self.container(kind)?;
+        self.append(made, items)?;
+        Ok(made)
+    }
+
+    /// Where the items of a container are.
+    #[inline]
+    fn extent(&self, id: NodeId) -> (u32, u32) {
+        match self.words.get(id.payload()) {
+            Some(word) => ((word.0 >> 32) as u32, word.0 as u32),
+            // The empty tuple.
+            None => (0, 0),
+        }
+    }
+
+    fn held(&self, id: NodeId) -> &[NodeId] {
+        let (start, count) = self.extent(id);
+        match start {
+            GROWN => &self.grown[count as usize],
+            _ => &self.words[start as usize..][..count as usize],
+        }
+    }
+
+    #[inline]
+    fn append(&mut self, id: NodeId, items: impl ExactSizeIterator<Item = NodeId>) -> Made<(), Infallible> {
+        let (mut start, count) = self.extent(id);
+        if count == 0 && start != GROWN {
+            start = u32::try_from(self.words.len()).ok().filter(|end| *end < GROWN).ok_or_else(too_many)?;
+        } else if start == GROWN || start as usize + count as usize != self.words.len() {
+            return self.append_behind(id, items);
+        }
+        fill(&mut self.words, items)?;
+        let count = u32::try_from(self.words.len() - start as usize).map_err(|_| too_many())?;
+        self.words[id.payload()] = NodeId(u64::from(start) << 32 | u64::from(count));
+        Ok(())
+    }
+
+    /// Other words stand behind the items by now.
+    #[cold]
+    fn append_behind(&mut self, id: NodeId, items: impl ExactSizeIterator<Item = NodeId>) -> Made<(), Infallible> {
+        let (start, mut index) = self.extent(id);
+        if start != GROWN {
+            let mut own = Vec::new();
+            own.try_reserve(2 * self.held(id).len() + items.len()).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+            own.extend_from_slice(self.held(id));
+            reserve(&mut self.grown)?;
+            index = u32::try_from(self.grown.len()).map_err(|_| too_many())?;
+            self.grown.push(own);
+            self.words[id.payload()] = NodeId(u64::from(GROWN) << 32 | u64::from(index));
+        }
+        Ok(fill(&mut self.grown[index as usize], items)?)
     }
 
     /// The items of an array out of its bytes, in one of `array`'s machine formats.
@@ -148,7 +371,7 @@ impl<'a> ValueSink<'a> {
                     Some(character) => self.text(Cow::Owned(character.to_string()))?,
                     None => self.none()?,
                 },
-                10 | 11 if bits < 0 => self.push(Node::BigInt(Box::new((bits as u64).into())))?,
+                10 | 11 if bits < 0 => self.hold(Held::BigInt(Box::new((bits as u64).into())))?,
                 _ => self.int(bits)?,
             });
         }
@@ -157,56 +380,75 @@ impl<'a> ValueSink<'a> {
         }
         Ok(nodes)
     }
-
-    fn text_of(&self, id: NodeId) -> Box<str> {
-        match self.node(id) {
-            Node::Text(text) => text.as_ref().into(),
-            _ => Box::default(),
-        }
-    }
 }
 
 impl<'a> Sink<'a> for ValueSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
-    const LEAF: usize = 3 * size_of::<Node<'static>>();
 
+    fn begin(&mut self, input: &'a [u8]) {
+        if self.input.is_empty() {
+            self.input = input;
+            // Without this much memory it goes on with less.
+            let _ = self.words.try_reserve((input.len() / 8).min(RESERVED));
+        }
+    }
     fn global(&mut self, _module: &str, _name: &str, _offset: usize, _allowed: bool) -> bool {
         self.lenient
     }
+    #[inline]
     fn none(&mut self) -> Id {
-        self.push(Node::None)
+        Ok(NodeId::NONE)
     }
+    #[inline]
     fn bool(&mut self, value: bool) -> Id {
-        self.push(Node::Bool(value))
+        Ok(NodeId::new(kind::BOOL, value.into()))
     }
+    #[inline]
     fn int(&mut self, value: i64) -> Id {
-        self.push(Node::Int(value))
+        let made = NodeId::new(kind::INT, value as u64 & (u64::MAX >> (64 - PAYLOAD)));
+        if made.int() == value { Ok(made) } else { self.hold(Held::Int(value)) }
     }
     fn big_int(&mut self, bytes: &[u8]) -> Id {
         let value = BigInt::from_signed_bytes_le(bytes);
         match i64::try_from(&value) {
-            Ok(small) => self.push(Node::Int(small)),
-            Err(_) => self.push(Node::BigInt(Box::new(value))),
+            Ok(small) => self.int(small),
+            Err(_) => self.hold(Held::BigInt(Box::new(value))),
         }
     }
     fn int_text(&mut self, digits: &str) -> Id {
         match digits.parse() {
-            Ok(value) => self.push(Node::BigInt(Box::new(value))),
+            Ok(value) => self.hold(Held::BigInt(Box::new(value))),
             Err(_) => Err(ErrorKind::Invalid("integer").into()),
         }
     }
+    #[inline]
     fn float(&mut self, value: f64) -> Id {
-        self.push(Node::Float(value))
+        // NaNs are told apart by their handles alone, as Python does by identity.
+        if value.is_nan() { self.hold_nan(value) } else { Ok(NodeId(value.to_bits())) }
     }
     fn text(&mut self, text: Cow<'a, str>) -> Id {
-        self.push(Node::Text(text))
+        let raw = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        match self.part(kind::TEXT, &raw) {
+            Some(part) => Ok(part),
+            None => self.hold(Held::Text(raw)),
+        }
     }
     fn text_surrogates(&mut self, text: Cow<'a, [u8]>) -> Id {
         if !is_wtf8(&text) {
             return Err(ErrorKind::Invalid("text: not UTF-8").into());
         }
-        self.push(Node::Surrogates(text))
+        self.hold(Held::Surrogates(text))
+    }
+    #[inline]
+    fn utf8(&mut self, raw: &'a [u8]) -> Id {
+        match self.part(kind::TEXT, raw) {
+            Some(part) if is_ascii(raw) => Ok(part),
+            _ => self.checked_utf8(raw),
+        }
     }
     fn text_coded(&mut self, raw: Cow<'a, [u8]>, encoding: &str, _errors: &str) -> Id {
         let text = match encoding.to_ascii_lowercase().as_str() {
@@ -215,134 +457,137 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             _ => String::from_utf8(raw.into_owned()).ok(),
         };
         match text {
-            Some(text) => self.push(Node::Text(Cow::Owned(text))),
+            Some(text) => self.text(Cow::Owned(text)),
             None => Err(ErrorKind::Invalid("text in the given encoding").into()),
         }
     }
+    #[inline]
     fn bytes(&mut self, bytes: Cow<'a, [u8]>) -> Id {
-        self.push(Node::Bytes(bytes))
+        match self.part(kind::BYTES, &bytes) {
+            Some(part) => Ok(part),
+            None => self.hold(Held::Bytes(bytes)),
+        }
     }
     fn bytearray(&mut self, bytes: Cow<'a, [u8]>) -> Id {
-        self.push(Node::ByteArray(bytes))
+        self.hold(Held::ByteArray(bytes))
     }
+    #[inline]
     fn tuple<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
-        self.push(Node::Tuple(items.collect()))
+        if items.len() == 0 { Ok(NodeId::EMPTY_TUPLE) } else { self.container_of(kind::TUPLE, items) }
     }
+    #[inline]
     fn list<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
-        self.push(Node::List(items.collect()))
+        self.container_of(kind::LIST, items)
     }
     fn frozenset<I: ExactSizeIterator<Item = NodeId>>(&mut self, items: I) -> Id {
         let items: Vec<_> = items.collect();
-        let members = distinct(self, &items);
-        self.push(Node::FrozenSet(members.into()))
+        let members = members(self, &items).unwrap_or(items);
+        self.container_of(kind::FROZENSET, members.into_iter())
     }
+    #[inline]
     fn set(&mut self) -> Id {
-        self.push(Node::Set(Vec::new()))
+        self.container(kind::SET)
     }
+    #[inline]
     fn dict(&mut self) -> Id {
-        self.push(Node::Dict(DictKind::Plain, Vec::new()))
+        self.container(kind::DICT)
     }
     fn known(&mut self, value: KnownValue<'_, NodeId>) -> Id {
-        let node = match value {
-            KnownValue::Complex(real, imaginary) => Node::Complex(real, imaginary),
-            KnownValue::Range(bounds) => Node::Range(bounds.map(|bound| *bound)),
-            KnownValue::Date(day) => Node::Date(day),
-            KnownValue::Time(clock, zone) => Node::Time(clock, zone.copied()),
-            KnownValue::DateTime(day, clock, zone) => Node::DateTime(day, clock, zone.copied()),
-            KnownValue::TimeDelta { days, seconds, microseconds } => Node::TimeDelta { days, seconds, microseconds },
-            KnownValue::Timezone(offset, name) => Node::Timezone(offset, name.copied()),
-            KnownValue::ZoneInfo(key, _) => Node::ZoneInfo(key.into()),
-            KnownValue::Decimal(text) => Node::Decimal(self.text_of(*text)),
-            KnownValue::Fraction(numerator, denominator) => Node::Fraction(*numerator, *denominator),
-            KnownValue::Uuid(int, safe) => Node::Uuid((int, safe).into()),
-            KnownValue::OrderedDict => Node::Dict(DictKind::Ordered, Vec::new()),
-            KnownValue::DefaultDict(factory) => Node::Dict(DictKind::Default(factory), Vec::new()),
-            KnownValue::Counter => Node::Dict(DictKind::Counter, Vec::new()),
-            KnownValue::Deque(bound) => Node::Deque(Vec::new(), bound.map(Box::new)),
-            KnownValue::Namespace => Node::Dict(DictKind::Namespace, Vec::new()),
-            KnownValue::IpInt(ip, int) => Node::IpInt(ip, int.into()),
-            KnownValue::IpText(ip, text) => Node::IpText(ip, self.text_of(*text)),
-            KnownValue::Path(path, parts) => Node::Path(path, parts.into()),
-            KnownValue::StructTime(fields, extra) => Node::StructTime(*fields, extra.copied()),
-            KnownValue::ArrayItems(code, items) => Node::Array(code, *items),
+        let or_none = |id: Option<&NodeId>| id.copied().unwrap_or(NodeId::NONE);
+        let known = match value {
+            KnownValue::Complex(real, imaginary) => Known::Complex(real, imaginary),
+            KnownValue::Range(bounds) => Known::Range(bounds.map(|bound| *bound)),
+            KnownValue::Date(day) => Known::Date(day),
+            KnownValue::Time(clock, zone) => Known::Time(clock, or_none(zone)),
+            KnownValue::DateTime(day, clock, zone) => Known::DateTime(day, clock, or_none(zone)),
+            KnownValue::TimeDelta { days, seconds, microseconds } => Known::TimeDelta { days, seconds, microseconds },
+            KnownValue::Timezone(offset, name) => Known::Timezone(offset, or_none(name)),
+            KnownValue::ZoneInfo(key, _) => Known::ZoneInfo(key.into()),
+            KnownValue::Decimal(text) => {
+                let digits = self.utf8_of(*text).unwrap_or_default();
+                // No other value has an S in it.
+                Known::Decimal(*text, digits.iter().any(|byte| byte.eq_ignore_ascii_case(&b's')))
+            }
+            KnownValue::Fraction(numerator, denominator) => Known::Fraction(*numerator, *denominator),
+            KnownValue::Uuid(int, safe) => Known::Uuid((int, safe).into()),
+            KnownValue::IpInt(ip, int) => Known::IpInt(ip, int.into()),
+            KnownValue::IpText(ip, text) => Known::IpText(ip, *text),
+            KnownValue::Path(path, parts) => Known::Path(path, parts.into()),
+            KnownValue::StructTime(fields, extra) => Known::StructTime(*fields, or_none(extra)),
+            KnownValue::ArrayItems(code, items) => Known::Array(code, *items),
             KnownValue::ArrayBytes(code, format, bytes) => {
                 let items = self.array_items(format, *bytes)?;
-                Node::Array(code, self.push(Node::List(items))?)
+                Known::Array(code, self.list(items.into_iter())?)
             }
+            KnownValue::Deque(bound) => {
+                let list = self.container(kind::LIST)?;
+                return self.hold(Held::Deque(list, bound));
+            }
+            KnownValue::OrderedDict => return self.dict_of(DictKind::Ordered),
+            KnownValue::DefaultDict(factory) => return self.dict_of(DictKind::Default(factory)),
+            KnownValue::Counter => return self.dict_of(DictKind::Counter),
+            KnownValue::Namespace => return self.dict_of(DictKind::Namespace),
         };
-        self.push(node)
+        self.hold(Held::Known(known))
     }
+    #[inline]
     fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
-        match &mut self.nodes[target.0 as usize] {
-            Node::List(list) => list.extend(items),
-            Node::Stub(stub) => stub.items.extend(items),
-            Node::Deque(deque, bound) => {
-                deque.extend(items);
-                let surplus = bound.as_ref().map_or(0, |bound| deque.len().saturating_sub(**bound));
-                deque.drain(..surplus);
-            }
-            _ => {}
-        }
-        Ok(())
+        let list = self.filled(*target);
+        if list.kind() == kind::LIST { self.append(list, items) } else { self.extend_stub(*target, items) }
     }
+    #[inline]
     fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
-        match &mut self.nodes[target.0 as usize] {
-            Node::Dict(_, entries) => entries.extend(items),
-            Node::Stub(stub) => stub.items.extend(items),
-            _ => {}
-        }
-        Ok(())
+        let dict = self.filled(*target);
+        if dict.kind() == kind::DICT { self.append(dict, items) } else { self.extend_stub(*target, items) }
     }
+    #[inline]
     fn add<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
-        match &mut self.nodes[target.0 as usize] {
-            Node::Set(set) => set.extend(items),
-            Node::Stub(stub) => stub.items.extend(items),
-            _ => {}
-        }
-        Ok(())
+        let set = self.filled(*target);
+        if set.kind() == kind::SET { self.append(set, items) } else { self.extend_stub(*target, items) }
     }
     fn clear(&mut self, target: &NodeId) -> Made<(), Infallible> {
-        if let Node::Dict(_, entries) = &mut self.nodes[target.0 as usize] {
-            entries.clear();
+        let dict = self.filled(*target);
+        if dict.kind() == kind::DICT {
+            self.words[dict.payload()] = NodeId(0);
         }
         Ok(())
     }
     fn build(&mut self, target: &NodeId, state: &NodeId) -> Made<(), Infallible> {
-        let entries = self.entries(state);
-        match &mut self.nodes[target.0 as usize] {
-            Node::Dict(_, held) => held.extend(entries),
-            Node::Stub(stub) => stub.state = Some(*state),
-            _ => {}
+        let dict = self.filled(*target);
+        if dict.kind() == kind::DICT {
+            let entries = self.entries(state);
+            return self.append(dict, entries.into_iter());
+        }
+        if let Some(stub) = self.stub_mut(*target) {
+            stub.state = Some(*state);
         }
         Ok(())
     }
+    #[inline]
     fn view<'v>(&'v self, value: &'v NodeId) -> View<'v> {
-        match self.node(*value) {
-            Node::None => View::None,
-            Node::Bool(value) => View::Bool(*value),
-            Node::Int(value) => View::Int(*value),
-            Node::BigInt(value) => View::BigInt(value.bits()),
-            Node::Float(value) => View::Float(*value),
-            Node::Text(text) => View::Text(text),
-            Node::Surrogates(_) => View::Surrogates,
-            Node::Bytes(bytes) => View::Bytes(bytes),
-            Node::ByteArray(_) => View::ByteArray,
-            Node::Tuple(_) => View::Tuple,
-            Node::FrozenSet(_) => View::FrozenSet,
-            Node::List(_) => View::List,
-            Node::Set(_) => View::Set,
-            Node::Deque(..) => View::Deque,
-            Node::Dict(DictKind::Default(_), _) => View::DefaultDict,
-            Node::Dict(DictKind::Namespace, _) => View::Namespace,
-            Node::Dict(..) => View::Dict,
-            Node::TimeDelta { days, seconds, microseconds } => {
-                View::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
+        match value.kind() {
+            kind::NONE => View::None,
+            kind::BOOL => View::Bool(value.payload() != 0),
+            kind::INT => View::Int(value.int()),
+            kind::TEXT => View::Text(text(self.input_of(*value))),
+            kind::BYTES => View::Bytes(self.input_of(*value)),
+            kind::LIST => View::List,
+            kind::TUPLE => View::Tuple,
+            kind::SET => View::Set,
+            kind::FROZENSET => View::FrozenSet,
+            kind::DICT => View::Dict,
+            kind::NODE => self.view_of_node(*value),
+            _ => View::Float(f64::from_bits(value.0)),
+        }
+    }
+    #[inline]
+    fn is_text(&self, value: &NodeId) -> bool {
+        match value.kind() {
+            kind::TEXT | kind::BYTES => true,
+            kind::NODE => {
+                matches!(self.nodes[value.payload()], Held::Text(_) | Held::Surrogates(_) | Held::Bytes(_))
             }
-            Node::Timezone(..) | Node::ZoneInfo(_) => View::Zone,
-            Node::Array(..) => View::Unhashable,
-            Node::Decimal(text) if text.to_ascii_lowercase().contains("snan") => View::Unhashable,
-            Node::Stub(_) => View::Stub,
-            _ => View::Other,
+            _ => false,
         }
     }
     fn wtf8(&self, value: &NodeId) -> Option<Vec<u8>> {
@@ -352,69 +597,60 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             _ => None,
         }
     }
+    #[inline]
     fn len(&self, container: &NodeId) -> usize {
-        match self.node(*container) {
-            Node::Tuple(items) | Node::FrozenSet(items) => items.len(),
-            Node::Text(text) => text.len(),
-            Node::List(items) | Node::Set(items) | Node::Deque(items, _) => items.len(),
-            Node::Dict(_, entries) => entries.len() / 2,
-            Node::Decimal(text) => {
-                let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-                let whole = number.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default().len() as i64;
-                decimal_hash_cost(exponent.parse::<i64>().unwrap_or(0).saturating_add(whole - 1), number.len())
-            }
-            Node::Fraction(numerator, denominator) => {
-                let bits = |id| match self.node(id) {
-                    Node::BigInt(value) => value.bits(),
-                    _ => 63,
-                };
-                fraction_hash_cost(bits(*numerator) + bits(*denominator))
-            }
+        match container.kind() {
+            kind::DICT => self.held(*container).len() / 2,
+            kind::LIST | kind::TUPLE | kind::SET | kind::FROZENSET => self.held(*container).len(),
+            kind::TEXT => container.payload() & ((1 << LENGTH) - 1),
+            kind::NODE => self.len_of_node(*container),
             _ => 0,
         }
     }
+    #[inline]
     fn item(&self, tuple: &NodeId, index: usize) -> Option<NodeId> {
-        match self.node(*tuple) {
-            Node::Tuple(items) => items.get(index).copied(),
-            _ => None,
-        }
+        if tuple.kind() == kind::TUPLE { self.held(*tuple).get(index).copied() } else { None }
     }
     fn items(&self, container: &NodeId) -> Vec<NodeId> {
         match self.node(*container) {
-            Node::Tuple(items) | Node::FrozenSet(items) => items.to_vec(),
-            Node::List(items) | Node::Set(items) | Node::Deque(items, _) => items.clone(),
+            Node::Tuple(items)
+            | Node::FrozenSet(items)
+            | Node::List(items)
+            | Node::Set(items)
+            | Node::Deque(items, _) => items.to_vec(),
             _ => Vec::new(),
         }
     }
     fn latin1(&mut self, text: &NodeId) -> Made<Option<NodeId>, Infallible> {
-        match self.node(*text) {
-            Node::Text(text) => match crate::latin1::encode(text) {
-                Some(bytes) => self.push(Node::Bytes(Cow::Owned(bytes))).map(Some),
-                None => Err(ErrorKind::Invalid("text: not latin1").into()),
-            },
-            Node::Surrogates(_) => Err(ErrorKind::Invalid("text: not latin1").into()),
-            _ => Ok(None),
+        let bytes = match self.node(*text) {
+            Node::Text(text) => crate::latin1::encode(text),
+            Node::Surrogates(_) => None,
+            _ => return Ok(None),
+        };
+        match bytes {
+            Some(bytes) => self.hold(Held::Bytes(Cow::Owned(bytes))).map(Some),
+            None => Err(ErrorKind::Invalid("text: not latin1").into()),
         }
     }
     fn get(&self, dict: &NodeId, key: &str) -> Option<NodeId> {
         let Node::Dict(_, entries) = self.node(*dict) else { return None };
-        let found =
-            entries.chunks_exact(2).rev().find(|pair| matches!(self.node(pair[0]), Node::Text(text) if text == key));
-        found.map(|pair| pair[1])
+        let is_it = |pair: &&[NodeId]| self.utf8_of(pair[0]) == Some(key.as_bytes());
+        entries.chunks_exact(2).rev().find(is_it).map(|pair| pair[1])
     }
     fn entries(&self, dict: &NodeId) -> Vec<NodeId> {
         match self.node(*dict) {
-            Node::Dict(_, entries) => entries.clone(),
+            Node::Dict(_, entries) => entries.to_vec(),
             _ => Vec::new(),
         }
     }
     fn u128(&self, value: &NodeId) -> Option<u128> {
         match self.node(*value) {
-            Node::Int(value) => u128::try_from(*value).ok(),
-            Node::BigInt(value) => u128::try_from(value.as_ref()).ok(),
+            Node::Int(value) => u128::try_from(value).ok(),
+            Node::BigInt(value) => u128::try_from(value).ok(),
             _ => None,
         }
     }
+    #[inline]
     fn identity(&self, value: &NodeId) -> usize {
         value.0 as usize
     }
@@ -422,14 +658,14 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         // As CPython hashes numbers: modulo a Mersenne prime. Other keys are left to Python's own tables.
         const MODULUS: i64 = (1 << 61) - 1;
         Ok(match self.node(*key) {
-            Node::Bool(value) => Some((*value).into()),
+            Node::Bool(value) => Some(value.into()),
             Node::Int(value) => Some(value % MODULUS),
-            Node::BigInt(value) => i64::try_from(value.as_ref() % MODULUS).ok(),
+            Node::BigInt(value) => i64::try_from(value % MODULUS).ok(),
             _ => None,
         })
     }
     fn stub(&mut self, name: &str, args: Option<&NodeId>) -> Id {
-        self.push(Node::Stub(Box::new(Stub { name: name.into(), args: args.copied(), state: None, items: Vec::new() })))
+        self.hold(Held::Stub(Box::new(Stub { name: name.into(), args: args.copied(), state: None, items: Vec::new() })))
     }
     fn builtin(&mut self, factory: Factory) -> Id {
         self.stub(&format!("builtins.{}", factory.name()), None)
@@ -457,6 +693,134 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
 }
 
+impl<'a> ValueSink<'a> {
+    #[inline(never)]
+    fn checked_utf8(&mut self, raw: &'a [u8]) -> Id {
+        match std::str::from_utf8(raw) {
+            Ok(text) => self.text(Cow::Borrowed(text)),
+            Err(_) => self.text_surrogates(Cow::Borrowed(raw)),
+        }
+    }
+
+    #[cold]
+    fn hold_nan(&mut self, value: f64) -> Id {
+        self.hold(Held::Nan(value))
+    }
+
+    fn dict_of(&mut self, kind: DictKind) -> Id {
+        let dict = self.container(kind::DICT)?;
+        self.hold(Held::Dict(kind, dict))
+    }
+
+    /// The list or dict that holds the items of a value; most hold their own.
+    #[inline]
+    fn filled(&self, id: NodeId) -> NodeId {
+        match id.kind() {
+            kind::NODE => match &self.nodes[id.payload()] {
+                Held::Deque(inner, _) | Held::Dict(_, inner) => *inner,
+                _ => id,
+            },
+            _ => id,
+        }
+    }
+
+    fn extend_stub(&mut self, id: NodeId, items: impl Iterator<Item = NodeId>) -> Made<(), Infallible> {
+        if let Some(stub) = self.stub_mut(id) {
+            stub.items.extend(items);
+        }
+        Ok(())
+    }
+
+    fn stub_mut(&mut self, id: NodeId) -> Option<&mut Stub> {
+        match self.nodes.get_mut(id.payload()) {
+            Some(Held::Stub(stub)) if id.kind() == kind::NODE => Some(stub),
+            _ => None,
+        }
+    }
+
+    fn view_of_node(&self, id: NodeId) -> View<'_> {
+        match &self.nodes[id.payload()] {
+            Held::Int(value) => View::Int(*value),
+            Held::BigInt(value) => View::BigInt(value.bits()),
+            Held::Nan(value) => View::Float(*value),
+            Held::Text(raw) => View::Text(text(raw)),
+            Held::Surrogates(_) => View::Surrogates,
+            Held::Bytes(raw) => View::Bytes(raw),
+            Held::ByteArray(_) => View::ByteArray,
+            Held::Deque(..) => View::Deque,
+            Held::Dict(DictKind::Default(_), _) => View::DefaultDict,
+            Held::Dict(DictKind::Namespace, _) => View::Namespace,
+            Held::Dict(..) => View::Dict,
+            Held::Known(Known::TimeDelta { days, seconds, microseconds }) => {
+                View::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
+            }
+            Held::Known(Known::Timezone(..) | Known::ZoneInfo(_)) => View::Zone,
+            Held::Known(Known::Array(..) | Known::Decimal(_, true)) => View::Unhashable,
+            Held::Known(_) => View::Other,
+            Held::Stub(_) => View::Stub,
+        }
+    }
+
+    fn len_of_node(&self, id: NodeId) -> usize {
+        match self.node(id) {
+            Node::Text(text) => text.len(),
+            Node::Deque(items, _) => items.len(),
+            Node::Dict(_, entries) => entries.len() / 2,
+            Node::Known(Known::Decimal(text, _)) => {
+                let text = self.text_of(*text);
+                let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+                let whole = number.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default().len() as i64;
+                decimal_hash_cost(exponent.parse::<i64>().unwrap_or(0).saturating_add(whole - 1), number.len())
+            }
+            Node::Known(Known::Fraction(numerator, denominator)) => {
+                let bits = |id| match self.node(id) {
+                    Node::BigInt(value) => value.bits(),
+                    _ => 63,
+                };
+                fraction_hash_cost(bits(*numerator) + bits(*denominator))
+            }
+            _ => 0,
+        }
+    }
+
+    /// Text without surrogates; empty for what is none.
+    pub(crate) fn text_of(&self, id: NodeId) -> &str {
+        text(self.utf8_of(id).unwrap_or_default())
+    }
+}
+
+/// Text whose bytes were checked when its handle was made.
+#[inline]
+fn text(raw: &[u8]) -> &str {
+    std::str::from_utf8(raw).unwrap_or_default()
+}
+
+/// Appends handles.
+#[inline]
+fn fill(words: &mut Vec<NodeId>, items: impl ExactSizeIterator<Item = NodeId>) -> Result<(), Error> {
+    words.try_reserve(items.len()).map_err(|_| ErrorKind::OutOfMemory)?;
+    words.extend(items);
+    Ok(())
+}
+
+/// Short text is most of what a session holds, and the standard library is made for long one.
+#[inline]
+fn is_ascii(raw: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    if raw.len() > 64 {
+        return raw.is_ascii();
+    }
+    let bits = match (raw.last_chunk(), raw.first_chunk(), raw.last_chunk()) {
+        (Some(last), ..) => {
+            let chunks = raw.as_chunks().0.iter();
+            chunks.fold(u64::from_le_bytes(*last), |bits, chunk| bits | u64::from_le_bytes(*chunk))
+        }
+        (_, Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first) | u32::from_le_bytes(*last)),
+        _ => raw.iter().fold(0, |bits, byte| bits | u64::from(*byte)),
+    };
+    bits & HIGH == 0
+}
+
 /// Whether it is UTF-8, but for surrogates that stand alone.
 fn is_wtf8(mut raw: &[u8]) -> bool {
     loop {
@@ -471,46 +835,4 @@ fn is_wtf8(mut raw: &[u8]) -> bool {
             }
         }
     }
-}
-
-#[derive(PartialEq, Eq, Hash)]
-enum Key<'v> {
-    None,
-    Text(&'v [u8]),
-    Bytes(&'v [u8]),
-    Int(i64),
-    Node(u32),
-}
-
-fn key<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Key<'v> {
-    match values.node(id) {
-        Node::None => Key::None,
-        Node::Text(text) => Key::Text(text.as_bytes()),
-        Node::Surrogates(raw) => Key::Text(raw),
-        Node::Bytes(raw) => Key::Bytes(raw),
-        Node::Bool(value) => Key::Int((*value).into()),
-        Node::Int(value) => Key::Int(*value),
-        Node::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Key::Int(*value as i64),
-        _ => Key::Node(id.number()),
-    }
-}
-
-/// Keys and values with the last value of each key, in the order of first insertion.
-pub(crate) fn entries(values: &ValueSink<'_>, held: &[NodeId]) -> Vec<(NodeId, NodeId)> {
-    let mut out: Vec<(NodeId, NodeId)> = Vec::with_capacity(held.len() / 2);
-    let mut seen = HashMap::with_capacity(held.len() / 2);
-    for pair in held.chunks_exact(2) {
-        let next = out.len();
-        match *seen.entry(key(values, pair[0])).or_insert(next) {
-            index if index == next => out.push((pair[0], pair[1])),
-            index => out[index].1 = pair[1],
-        }
-    }
-    out
-}
-
-/// Each member once.
-pub(crate) fn distinct(values: &ValueSink<'_>, members: &[NodeId]) -> Vec<NodeId> {
-    let mut seen = HashSet::with_capacity(members.len());
-    members.iter().copied().filter(|member| seen.insert(key(values, *member))).collect()
 }

@@ -3,28 +3,50 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use crate::error::Failure;
+use crate::error::{ErrorKind, Failure};
 use crate::plain;
-use crate::tree::{DECIMAL_BITS, DictKind, Shape, Tree, split_pair};
+use crate::sink::Sink;
+use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree, split_pair};
 
-use super::{Node, NodeId, ValueSink, distinct, entries};
+use super::distinct::is_one_key;
+use super::{Known, Node, NodeId, ValueSink, entries, members};
+
+/// A walk over the parts of a value.
+pub enum Cursor {
+    /// The items of a container, from this one on.
+    Of(NodeId, usize),
+    /// What is put together for the walk.
+    Own(std::vec::IntoIter<NodeId>),
+}
 
 impl Tree for ValueSink<'_> {
     type Value = NodeId;
-    type Cursor = std::vec::IntoIter<NodeId>;
+    type Cursor = Cursor;
     type Error = Infallible;
+
+    #[inline]
+    fn leaf<'v>(&'v self, id: &'v NodeId) -> Option<Leaf<'v>> {
+        Some(match self.node(*id) {
+            Node::Text(text) => Leaf::Text(text),
+            Node::Int(value) => Leaf::Int(value),
+            Node::None => Leaf::None,
+            Node::Bool(value) => Leaf::Bool(value),
+            Node::Float(value) => Leaf::Float(value),
+            _ => return None,
+        })
+    }
 
     fn shape<'v>(&'v self, id: &'v NodeId) -> Result<Shape<'v, NodeId>, Failure<Infallible>> {
         Ok(match self.node(*id) {
-            Node::None => Shape::None,
-            Node::Bool(value) => Shape::Bool(*value),
-            Node::Int(value) => Shape::Int(*value),
+            Node::None => Shape::Leaf(Leaf::None),
+            Node::Bool(value) => Shape::Leaf(Leaf::Bool(value)),
+            Node::Int(value) => Shape::Leaf(Leaf::Int(value)),
             Node::BigInt(value) => Shape::BigInt(Cow::Owned(match value.bits() {
-                bits if bits > DECIMAL_BITS => format!("{:#x}", value.as_ref()),
+                bits if bits > DECIMAL_BITS => format!("{value:#x}"),
                 _ => value.to_string(),
             })),
-            Node::Float(value) => Shape::Float(*value),
-            Node::Text(text) => Shape::Text(text),
+            Node::Float(value) => Shape::Leaf(Leaf::Float(value)),
+            Node::Text(text) => Shape::Leaf(Leaf::Text(text)),
             Node::Surrogates(raw) => Shape::Surrogates(Cow::Borrowed(raw)),
             Node::Bytes(raw) => Shape::Bytes(Cow::Borrowed(raw)),
             Node::ByteArray(raw) => Shape::ByteArray(Cow::Borrowed(raw)),
@@ -32,81 +54,121 @@ impl Tree for ValueSink<'_> {
             Node::FrozenSet(_) => Shape::FrozenSet,
             Node::List(_) => Shape::List,
             Node::Set(_) => Shape::Set,
-            Node::Deque(_, bound) => Shape::Deque(bound.as_deref().copied()),
+            Node::Deque(_, bound) => Shape::Deque(bound),
             Node::Dict(DictKind::Namespace, _) => Shape::Namespace,
             Node::Dict(kind, held) => {
-                let keys = entries(self, held);
-                let text_keys = keys.iter().all(|(key, _)| match self.node(*key) {
-                    Node::Text(_) => true,
-                    Node::Surrogates(raw) => split_pair(raw).is_none(),
-                    _ => false,
-                });
-                Shape::Dict { kind: *kind, size: keys.len(), text_keys }
+                let text = |key: NodeId| match self.utf8_of(key) {
+                    None => match self.node(key) {
+                        Node::Surrogates(raw) if split_pair(raw).is_none() => Some(raw),
+                        _ => None,
+                    },
+                    text => text,
+                };
+                let is_tag = |key: NodeId| text(key).is_some_and(|key| key.starts_with(b" "));
+                let keys = match held {
+                    [first, ..] if is_tag(*first) && is_one_key(self, held) => Keys::Tag,
+                    held if held.iter().step_by(2).all(|key| text(*key).is_some()) => Keys::Text,
+                    _ => Keys::Other,
+                };
+                Shape::Dict(kind, keys)
             }
-            Node::Complex(real, imaginary) => Shape::Complex(*real, *imaginary),
-            Node::Range(bounds) => Shape::Range(*bounds),
-            Node::Fraction(numerator, denominator) => Shape::Fraction(*numerator, *denominator),
-            Node::Date(day) => Shape::Date(*day),
-            Node::Time(clock, zone) => Shape::Time(*clock, *zone),
-            Node::DateTime(day, clock, zone) => Shape::DateTime(*day, *clock, *zone),
-            Node::TimeDelta { days, seconds, microseconds } => {
-                Shape::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
-            }
-            Node::Timezone(offset, name) => Shape::Timezone(*offset, *name),
-            Node::ZoneInfo(key) => Shape::ZoneInfo(Cow::Borrowed(key)),
-            Node::Decimal(text) => Shape::Decimal(Cow::Borrowed(text)),
-            Node::Uuid(uuid) => Shape::Uuid(uuid.0, uuid.1),
-            Node::IpInt(ip, int) => Shape::Ip(*ip, Cow::Owned(plain::ip_text(*ip, **int))),
-            Node::IpText(ip, text) => Shape::Ip(*ip, Cow::Borrowed(text)),
-            Node::Path(path, _) => Shape::Path(*path),
-            Node::StructTime(..) => Shape::StructTime,
-            Node::Array(code, _) => Shape::Array(*code),
             Node::Stub(stub) => Shape::Stub { name: &stub.name, args: stub.args, state: stub.state },
+            Node::Known(known) => self.known_shape(known),
         })
     }
 
     fn parts(&self, id: &NodeId) -> Result<Self::Cursor, Failure<Infallible>> {
-        let items = match self.node(*id) {
-            Node::Tuple(items) | Node::Path(_, items) => items.to_vec(),
-            Node::List(items) | Node::Deque(items, _) => items.clone(),
-            Node::Set(items) => distinct(self, items),
-            Node::FrozenSet(items) => distinct(self, items),
-            Node::Dict(_, held) => entries(self, held).into_iter().flat_map(|(key, value)| [key, value]).collect(),
-            Node::Stub(stub) => stub.items.clone(),
-            Node::Array(_, items) => return self.parts(items),
-            Node::StructTime(fields, extra) => {
-                let mut parts: Vec<_> = self.parts(fields)?.collect();
-                if parts.len() == 9
-                    && let Some(extra) = extra
-                    && let Node::Dict(_, held) = self.node(*extra)
-                {
-                    for name in ["tm_zone", "tm_gmtoff"] {
-                        let found = entries(self, held)
-                            .into_iter()
-                            .find(|(key, _)| matches!(self.node(*key), Node::Text(text) if text == name));
-                        parts.extend(found.map(|(_, value)| value));
-                    }
-                }
-                parts
-            }
-            _ => Vec::new(),
+        let changed = match self.node(*id) {
+            Node::Set(items) => members(self, items),
+            Node::Dict(_, held) => entries(self, held),
+            Node::Deque(items, _) => Some(items.to_vec()),
+            Node::Stub(stub) => Some(stub.items.clone()),
+            Node::Known(Known::Path(_, parts)) => Some(parts.to_vec()),
+            Node::Known(Known::Array(_, items)) => return self.parts(items),
+            Node::Known(Known::StructTime(fields, extra)) => Some(self.time_fields(*fields, *extra)),
+            _ => None,
         };
-        Ok(items.into_iter())
+        Ok(match changed {
+            Some(parts) => Cursor::Own(parts.into_iter()),
+            None => Cursor::Of(self.filled(*id), 0),
+        })
     }
 
     fn walk(&self, values: Vec<NodeId>) -> Self::Cursor {
-        values.into_iter()
+        Cursor::Own(values.into_iter())
     }
 
-    fn next(&self, cursor: &mut Self::Cursor) -> Option<NodeId> {
-        cursor.next()
+    #[inline]
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<NodeId>, Failure<Infallible>> {
+        Ok(match cursor {
+            Cursor::Of(container, place) => {
+                let part = self.held(*container).get(*place).copied();
+                *place += 1;
+                part
+            }
+            Cursor::Own(parts) => parts.next(),
+        })
+    }
+
+    #[inline]
+    fn pair(&self, cursor: &mut Self::Cursor) -> Result<Option<(NodeId, NodeId)>, Failure<Infallible>> {
+        Ok(match cursor {
+            Cursor::Of(container, place) => {
+                let pair = self.held(*container).get(*place..).and_then(|rest| rest.first_chunk::<2>());
+                *place += 2;
+                pair.map(|[key, value]| (*key, *value))
+            }
+            Cursor::Own(parts) => parts.next().zip(parts.next()),
+        })
+    }
+
+    fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&str) -> R) -> Result<R, Failure<Infallible>> {
+        match self.node(*id) {
+            Node::Known(Known::Decimal(text, _)) => Ok(take(self.text_of(*text))),
+            _ => Err(ErrorKind::Internal("no Decimal".into()).into()),
+        }
     }
 
     fn identity(&self, id: &NodeId) -> usize {
-        id.0 as usize
+        Sink::identity(self, id)
     }
 
     fn equivalent(&self, _: &NodeId) -> Result<Option<NodeId>, Failure<Infallible>> {
         Ok(None)
+    }
+}
+
+impl ValueSink<'_> {
+    fn known_shape<'v>(&'v self, known: &'v Known) -> Shape<'v, NodeId> {
+        let some = |id: NodeId| (id != NodeId::NONE).then_some(id);
+        match known {
+            Known::Complex(real, imaginary) => Shape::Complex(*real, *imaginary),
+            Known::Range(bounds) => Shape::Range(*bounds),
+            Known::Fraction(numerator, denominator) => Shape::Fraction(*numerator, *denominator),
+            Known::Date(day) => Shape::Date(*day),
+            Known::Time(clock, zone) => Shape::Time(*clock, some(*zone)),
+            Known::DateTime(day, clock, zone) => Shape::DateTime(*day, *clock, some(*zone)),
+            Known::TimeDelta { days, seconds, microseconds } => {
+                Shape::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
+            }
+            Known::Timezone(offset, name) => Shape::Timezone(*offset, some(*name)),
+            Known::ZoneInfo(key) => Shape::ZoneInfo(Cow::Borrowed(key)),
+            Known::Decimal(..) => Shape::Decimal,
+            Known::Uuid(uuid) => Shape::Uuid(uuid.0, uuid.1),
+            Known::IpInt(ip, int) => Shape::Ip(*ip, Cow::Owned(plain::ip_text(*ip, **int))),
+            Known::IpText(ip, text) => Shape::Ip(*ip, Cow::Borrowed(self.text_of(*text))),
+            Known::Path(path, _) => Shape::Path(*path),
+            Known::StructTime(..) => Shape::StructTime,
+            Known::Array(code, _) => Shape::Array(*code),
+        }
+    }
+
+    /// The fields of a struct_time, its zone among them.
+    fn time_fields(&self, fields: NodeId, extra: NodeId) -> Vec<NodeId> {
+        let mut parts = self.items(&fields);
+        if parts.len() == 9 {
+            parts.extend(["tm_zone", "tm_gmtoff"].into_iter().filter_map(|name| self.get(&extra, name)));
+        }
+        parts
     }
 }
