@@ -1,6 +1,6 @@
 //! Where one pickle ends: opcodes and their arguments are told apart, and none is carried out.
 
-use crate::opcode::{self, Argument, OPCODES, op};
+use crate::opcode::{self, Argument, op};
 
 /// What a look at the first bytes of a pickle tells about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,28 +24,6 @@ pub struct Scan {
 pub fn extent(data: &[u8]) -> Extent {
     Scan::default().extent(data)
 }
-
-/// The bytes that an opcode takes with its argument, where they are always as many. STOP and FRAME are not passed by.
-static SIZES: [u8; 256] = {
-    let mut sizes = [0; 256];
-    let mut row = 0;
-    while row < OPCODES.len() {
-        let opcode = &OPCODES[row];
-        sizes[opcode.byte as usize] = match opcode.argument {
-            _ if matches!(opcode.byte, op::STOP | op::FRAME) => 0,
-            Argument::None => 1,
-            Argument::Uint(width) => 1 + width,
-            Argument::Int4 => 5,
-            Argument::Float8 => 9,
-            Argument::Counted(1) => COUNTED1,
-            Argument::Counted(_) | Argument::Line | Argument::TwoLines => 0,
-        };
-        row += 1;
-    }
-    sizes
-};
-/// In place of a size: one byte says how many follow.
-const COUNTED1: u8 = 0xFF;
 
 impl Scan {
     /// How many bytes decoding needs: a frame may be longer than what is in it.
@@ -110,19 +88,30 @@ impl Scan {
         }
     }
 
-    /// Passes by the common opcodes that are there as a whole, as far as there is more behind them.
+    /// Passes by the common opcodes that are there as a whole, as far as there is more behind them. Their sizes are
+    /// constants, so that the processor goes on with the size that it guesses.
     fn pass(&mut self, data: &[u8]) {
         let mut at = self.at;
         while let Some(&[byte, count, ..]) = data.get(at..) {
-            let next = match SIZES[usize::from(byte)] {
-                0 => break,
-                COUNTED1 => at + 2 + usize::from(count),
-                size => at + usize::from(size),
+            let size = match byte {
+                op::SHORT_BINUNICODE | op::SHORT_BINBYTES | op::LONG1 => 2 + usize::from(count),
+                op::MEMOIZE | op::MARK | op::NONE | op::NEWTRUE | op::NEWFALSE | op::REDUCE => 1,
+                op::SETITEM | op::SETITEMS | op::APPEND | op::APPENDS => 1,
+                op::EMPTY_DICT | op::EMPTY_LIST | op::TUPLE1 | op::TUPLE2 | op::TUPLE3 | op::TUPLE => 1,
+                op::BINPUT | op::BINGET | op::BININT1 => 2,
+                op::BININT2 => 3,
+                op::BININT | op::LONG_BINPUT | op::LONG_BINGET => 5,
+                op::BINFLOAT => 9,
+                op::BINUNICODE => match data.get(at + 1..).and_then(|rest| rest.first_chunk()) {
+                    Some(count) => (u32::from_le_bytes(*count) as usize).saturating_add(5),
+                    None => break,
+                },
+                _ => break,
             };
-            if next > data.len() {
+            if size > data.len() - at {
                 break;
             }
-            at = next;
+            at += size;
         }
         self.at = at;
     }

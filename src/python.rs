@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
@@ -301,10 +302,10 @@ fn compiled<'py>(
 ) -> PyResult<Bound<'py, CompiledPolicy>> {
     let py = module.py();
     let compiled = match policy {
-        Some(policy) => {
-            policy.getattr("_compiled").map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?
-        }
-        None => match module.dict().get_item("_default")? {
+        Some(policy) => policy
+            .getattr(intern!(py, "_compiled"))
+            .map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?,
+        None => match module.dict().get_item(intern!(py, "_default"))? {
             Some(compiled) => compiled,
             None => {
                 let policy = py.import("plainpickle.default")?.getattr("default_policy")?.call0()?;

@@ -119,19 +119,25 @@ impl<'py> Earlier<Bound<'py, PyAny>> for Opened<'_, 'py> {
     }
     fn put(&mut self, index: usize, kept: Kept<Bound<'py, PyAny>>) -> bool {
         let Opened(_, memo) = self;
-        let size = memo.entries.len();
-        if index >= size {
-            if memo.entries.try_reserve((index - size).saturating_add(1)).is_err() {
-                return false;
-            }
-            memo.entries.resize_with(index + 1, || None);
-        }
-        memo.count += usize::from(memo.entries[index].is_none());
-        memo.entries[index] = Some(match kept {
+        let kept = match kept {
             Kept::Value(value, depth, levels) => Kept::Value(value.unbind(), depth, levels),
             Kept::Global(global) => Kept::Global(global),
             Kept::Lost => Kept::Lost,
-        });
+        };
+        let size = memo.entries.len();
+        if memo.entries.try_reserve((index + 1).saturating_sub(size)).is_err() {
+            return false;
+        }
+        if index == size {
+            memo.entries.push(Some(kept));
+            memo.count += 1;
+            return true;
+        }
+        if index > size {
+            memo.entries.resize_with(index + 1, || None);
+        }
+        memo.count += usize::from(memo.entries[index].is_none());
+        memo.entries[index] = Some(kept);
         true
     }
     fn growth(&mut self) -> &mut Growth {
