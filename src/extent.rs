@@ -34,6 +34,7 @@ impl Scan {
     /// Goes on with the first opcode that was not there as a whole. `data` starts with the same bytes as before.
     pub fn extent(&mut self, data: &[u8]) -> Extent {
         loop {
+            self.pass(data);
             let at = self.at;
             let Some(&byte) = data.get(at) else {
                 return Extent::Bytes(at.saturating_sub(data.len()) + 1);
@@ -43,6 +44,8 @@ impl Scan {
                 return Extent::End(self.at);
             };
             let rest = &data[at + 1..];
+            // What follows at least: but for STOP, another opcode.
+            let mut next = usize::from(!matches!(byte, op::STOP | op::FRAME));
             let size = match row.argument {
                 Argument::None => 0,
                 Argument::Uint(width) => {
@@ -58,7 +61,11 @@ impl Scan {
                         self.at = at + 5;
                         return Extent::End(self.at);
                     }
-                    size => usize::from(width).saturating_add(size.unwrap_or(0)),
+                    Some(size) => usize::from(width).saturating_add(size),
+                    None => {
+                        next = 0;
+                        width.into()
+                    }
                 },
                 Argument::Line | Argument::TwoLines => {
                     let lines = if row.argument == Argument::Line { 1 } else { 2 };
@@ -69,7 +76,7 @@ impl Scan {
                 }
             };
             if size > rest.len() {
-                return Extent::Bytes(size - rest.len());
+                return Extent::Bytes((size - rest.len()).saturating_add(next));
             }
             if byte == op::FRAME {
                 self.framed = self.framed.max(at + 1 + size);
@@ -79,6 +86,34 @@ impl Scan {
                 return Extent::End(self.at);
             }
         }
+    }
+
+    /// Passes by the common opcodes that are there as a whole, as far as there is more behind them. Their sizes are
+    /// constants, so that the processor goes on with the size that it guesses.
+    fn pass(&mut self, data: &[u8]) {
+        let mut at = self.at;
+        while let Some(&[byte, count, ..]) = data.get(at..) {
+            let size = match byte {
+                op::SHORT_BINUNICODE | op::SHORT_BINBYTES | op::LONG1 => 2 + usize::from(count),
+                op::MEMOIZE | op::MARK | op::NONE | op::NEWTRUE | op::NEWFALSE | op::REDUCE => 1,
+                op::SETITEM | op::SETITEMS | op::APPEND | op::APPENDS => 1,
+                op::EMPTY_DICT | op::EMPTY_LIST | op::TUPLE1 | op::TUPLE2 | op::TUPLE3 | op::TUPLE => 1,
+                op::BINPUT | op::BINGET | op::BININT1 => 2,
+                op::BININT2 => 3,
+                op::BININT | op::LONG_BINPUT | op::LONG_BINGET => 5,
+                op::BINFLOAT => 9,
+                op::BINUNICODE => match data.get(at + 1..).and_then(|rest| rest.first_chunk()) {
+                    Some(count) => (u32::from_le_bytes(*count) as usize).saturating_add(5),
+                    None => break,
+                },
+                _ => break,
+            };
+            if size > data.len() - at {
+                break;
+            }
+            at += size;
+        }
+        self.at = at;
     }
 }
 
@@ -105,8 +140,9 @@ mod tests {
     fn what_is_missing_is_told_opcode_by_opcode() {
         assert_eq!(extent(b""), Extent::Bytes(1));
         assert_eq!(extent(b"N"), Extent::Bytes(1));
+        assert_eq!(extent(b"K"), Extent::Bytes(2));
         assert_eq!(extent(b"NX\x02"), Extent::Bytes(3));
-        assert_eq!(extent(b"NX\x02\x00\x00\x00a"), Extent::Bytes(1));
+        assert_eq!(extent(b"NX\x02\x00\x00\x00a"), Extent::Bytes(2));
         assert_eq!(extent(b"cos\nsys"), Extent::Line);
         assert_eq!(extent(b"\x95\x04\x00\x00\x00\x00\x00\x00\x00N."), Extent::Bytes(2));
     }

@@ -32,6 +32,9 @@ pub mod reader;
 pub mod report;
 #[forbid(unsafe_code)]
 pub mod sink;
+#[cfg_attr(not(feature = "python"), allow(dead_code))]
+#[forbid(unsafe_code)]
+mod sure;
 #[forbid(unsafe_code)]
 pub mod tree;
 

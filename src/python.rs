@@ -12,14 +12,17 @@ mod session;
 mod sink;
 mod tree;
 mod types;
+mod unpickler;
+mod write;
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyMemoryView};
+use pyo3::types::{PyBytes, PyMemoryView};
 
 use crate::error::{Error, ErrorKind, Failure};
 use crate::json::{self, Style};
@@ -30,8 +33,6 @@ use crate::policy as core_policy;
 use crate::sink::globals::GlobalsSink;
 use crate::sink::value::{NodeId, ValueSink};
 
-use file::Source;
-use memo::Memo;
 use policy::CompiledPolicy;
 use report::Report;
 use sink::PySink;
@@ -47,9 +48,13 @@ mod _core {
     #[pymodule_export]
     use super::report::Report;
     #[pymodule_export]
-    use super::session::{check, check_next, format_of, read_session, write_json};
+    use super::session::{check_next, format_of, read_session, write_json};
     #[pymodule_export]
-    use super::{hands_over_code, inspect, load, opcode_table, parse_toml, refusal, safe_loads, sanitize, to_json};
+    use super::unpickler::{Unpickler, load};
+    #[pymodule_export]
+    use super::write::{check_written, dump, dumps};
+    #[pymodule_export]
+    use super::{hands_over_code, inspect, opcode_table, parse_toml, refusal, safe_loads, sanitize, to_json};
     use pyo3::prelude::*;
 
     #[pymodule_init]
@@ -90,39 +95,6 @@ fn safe_loads<'py>(
     loaded.map_err(|failure| given.raised(failure, &data))
 }
 
-/// Decodes the next pickle of a file. `source`: the file, and its read, readline, peek and readinto.
-#[pyfunction]
-#[pyo3(pass_module)]
-#[allow(clippy::too_many_arguments)]
-fn load<'py>(
-    module: &Bound<'py, PyModule>,
-    source: Source<'py>,
-    memo: Option<&Bound<'py, Memo>>,
-    policy: Option<&Bound<'py, PyAny>>,
-    limits: Option<&Bound<'py, PyAny>>,
-    fix_imports: bool,
-    encoding: Option<&str>,
-    errors: &str,
-    buffers: Option<Bound<'py, PyIterator>>,
-    persistent_load: Option<Bound<'py, PyAny>>,
-    find_class: Option<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = module.py();
-    let policy = compiled(module, policy)?;
-    let policy = policy.get();
-    let limits = read_limits(limits)?;
-    let given = Given { policy, limits, strings: strings(encoding, errors), fix_imports };
-    let mut memo = memo.map(|memo| memo.try_borrow_mut()).transpose()?;
-    let data = source.next_pickle(policy, &limits)?;
-    let sink = PySink::new(py, policy, buffers, persistent_load, find_class);
-    let mut earlier = memo.as_mut().map(|memo| memo.of(py));
-    let loaded = given.load(&data, sink, earlier.as_mut().map(|earlier| earlier as &mut dyn Earlier<_>));
-    loaded.map_err(|failure| match ffi::bytes(py, &data) {
-        Ok(data) => given.raised(failure, &data),
-        Err(error) => error,
-    })
-}
-
 /// What the caller gave for one decoding.
 struct Given<'g> {
     policy: &'g CompiledPolicy,
@@ -153,6 +125,17 @@ impl Given<'_> {
             Failure::Sink(error) => *error,
             Failure::Pickle(error) => errors::refused(data.py(), self.policy, &error, data),
         }
+    }
+}
+
+/// A flag, for which anything will do that is true or false.
+struct Flag(bool);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Flag {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        value.is_truthy().map(Self)
     }
 }
 
@@ -320,9 +303,9 @@ fn compiled<'py>(
 ) -> PyResult<Bound<'py, CompiledPolicy>> {
     let py = module.py();
     let compiled = match policy {
-        Some(policy) => {
-            policy.getattr("_compiled").map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?
-        }
+        Some(policy) => policy
+            .getattr(intern!(py, "_compiled"))
+            .map_err(|_| PyTypeError::new_err("policy must be a plainpickle.Policy"))?,
         None => match module.dict().get_item(intern!(py, "_default"))? {
             Some(compiled) => compiled,
             None => {

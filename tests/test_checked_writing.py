@@ -260,6 +260,57 @@ def test_an_integer_beyond_the_limit_is_found_where_it_is() -> None:
     assert refused({"cart": [1, {"n": 1 << 70_000}]}).path.startswith("cart")
 
 
+def small(rng: Random, made: list[Any]) -> Any:
+    """A small value of the types that need no name, with parts in common, and cycles."""
+    kind = rng.randrange(12)
+    if kind < 5:
+        return rng.choice([None, True, -1, 7, 300, 1 << 70, 1 << 2000, 0.5, "a", "é" * 9, b"raw"])
+    if kind < 7 and made:
+        return rng.choice(made)
+    if kind == 7:
+        return tuple(small(rng, made) for _ in range(rng.randrange(4)))
+    if kind < 10:
+        items: list[Any] = []
+        made.append(items)
+        items += [small(rng, made) for _ in range(rng.randrange(5))]
+        return items
+    keys = ["a", "b", "c", 1, 2.5, None, b"k", (1, "x"), ((), ())]
+    held: dict[Any, Any] = {}
+    made.append(held)
+    for key in rng.sample(keys, rng.randrange(6)):
+        held[key] = small(rng, made)
+    return held
+
+
+def test_a_small_value_is_never_written_that_the_same_limits_do_not_read() -> None:
+    """Most of these are known to be readable without being read: not so near a limit."""
+    rng, outcomes = Random("small"), {True: 0, False: 0}
+    for _ in range(6000):
+        value, protocol = small(rng, []), rng.randrange(6)
+        bounds = {
+            "max_depth": rng.choice([1, 2, 3, 5, 9, 1000]),
+            "max_memory": rng.choice([50, 400, 3000, 1 << 26]),
+            "max_work": rng.choice([0, 20, 200, 1_000_000]),
+            "max_key_depth": rng.choice([0, 1, 2, 100]),
+            "max_int_bits": rng.choice([64, 100, 2000, 65_536]),
+            "max_bytes": rng.choice([20, 100, 1 << 20]),
+        }
+        limits = Limits(**{name: bounds[name] for name in rng.sample(list(bounds), 2)})
+        data = pickle.dumps(value, protocol)
+        try:
+            loads(data, limits=limits)
+            readable = True
+        except plainpickle.LimitExceeded:
+            readable = False
+        try:
+            written = dumps(value, protocol, limits=limits) == data
+        except UnreadableValue:
+            written = False
+        assert not (written and not readable), (data, limits)
+        outcomes[written] += 1
+    assert min(outcomes.values()) > 500
+
+
 class Unwilling:
     def __reduce__(self) -> Any:
         raise ZeroDivisionError("mine")

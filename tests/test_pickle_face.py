@@ -9,6 +9,7 @@ import builtins
 import bz2
 import contextlib
 import copyreg
+import gc
 import gzip
 import inspect
 import io
@@ -740,6 +741,19 @@ def test_a_file_that_loads_from_its_own_unpickler_does_no_harm() -> None:
         assert unpickler.load() == [1, "x" * 300]
 
 
+def test_an_unpickler_is_whole_whenever_the_garbage_collector_looks_at_it() -> None:
+    class Own(plainpickle.Unpickler):
+        pass
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        made = [cls(io.BytesIO(b"]q\x00.")) for cls in (plainpickle.Unpickler, Own) * 50]
+        assert [each.load() for each in made] == [[]] * 100
+    finally:
+        gc.set_threshold(*before)
+
+
 # ---- the memo
 
 
@@ -791,6 +805,14 @@ def test_the_memo_can_be_set_to_a_dict() -> None:
     assert unpickler.memo.copy() == {5: "five", 7: "seven"}
     assert [unpickler.load(), unpickler.load()] == ["five", "seven"]
     refusal(unpickler.load)
+
+
+@both
+def test_a_memo_can_be_set_to_itself(module: Any) -> None:
+    unpickler = module.Unpickler(io.BytesIO(b"]q\x00.h\x00."))
+    first = unpickler.load()
+    unpickler.memo = unpickler.memo
+    assert unpickler.load() is first
 
 
 WRONG_MEMOS: list[tuple[Any, type[Exception]]] = [

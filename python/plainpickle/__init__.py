@@ -1,74 +1,68 @@
-"""Reads pickles without ever running them: the public names, pickle's own among them."""
+"""Reads pickles without ever running them: the public names, pickle's own among them.
 
-import pickle
-from pickle import (
-    DEFAULT_PROTOCOL,
-    HIGHEST_PROTOCOL,
-    PickleBuffer,
-    PickleError,
-    PicklingError,
-)
+What not every program uses is imported when it is first asked for. `__init__.pyi` has the types.
+"""
 
-from plainpickle import events, profiles
-from plainpickle._core import __version__, safe_loads
-from plainpickle.default import default_policy, set_default_policy
-from plainpickle.exceptions import (
-    ForbiddenGlobal,
-    LimitExceeded,
-    MalformedPickle,
-    PolicyError,
-    TruncatedPickle,
-    UnpicklingError,
-    UnreadableValue,
-    UnsupportedOpcode,
-)
-from plainpickle.install import Installation, install
-from plainpickle.limits import Limits
-from plainpickle.pickler import Pickler, dump, dumps
-from plainpickle.policy import Policy
-from plainpickle.report import GlobalUse, Report, inspect, sanitize
-from plainpickle.stub import Stub
-from plainpickle.unpickler import Unpickler, load
+from plainpickle._core import __version__, dump, dumps, load, safe_loads
 
 loads = safe_loads
-format_version: str = vars(pickle)["format_version"]
-compatible_formats: list[str] = vars(pickle)["compatible_formats"]
 
-__all__ = [
-    "DEFAULT_PROTOCOL",
-    "HIGHEST_PROTOCOL",
-    "ForbiddenGlobal",
-    "GlobalUse",
-    "Installation",
-    "LimitExceeded",
-    "Limits",
-    "MalformedPickle",
-    "PickleBuffer",
-    "PickleError",
-    "Pickler",
-    "PicklingError",
-    "Policy",
-    "PolicyError",
-    "Report",
-    "Stub",
-    "TruncatedPickle",
-    "Unpickler",
-    "UnpicklingError",
-    "UnreadableValue",
-    "UnsupportedOpcode",
+_HOMES = {
+    "pickle": (
+        "DEFAULT_PROTOCOL",
+        "HIGHEST_PROTOCOL",
+        "PickleBuffer",
+        "PickleError",
+        "PicklingError",
+        "compatible_formats",
+        "format_version",
+    ),
+    "plainpickle.default": ("default_policy", "set_default_policy"),
+    "plainpickle.events": ("events",),
+    "plainpickle.exceptions": (
+        "ForbiddenGlobal",
+        "LimitExceeded",
+        "MalformedPickle",
+        "PolicyError",
+        "TruncatedPickle",
+        "UnpicklingError",
+        "UnreadableValue",
+        "UnsupportedOpcode",
+    ),
+    "plainpickle.installation": ("Installation", "install"),
+    "plainpickle.limits": ("Limits",),
+    "plainpickle.pickler": ("Pickler",),
+    "plainpickle.policy": ("Policy",),
+    "plainpickle.profiles": ("profiles",),
+    "plainpickle.report": ("GlobalUse", "Report", "inspect", "sanitize"),
+    "plainpickle.stub": ("Stub",),
+    "plainpickle.unpickler": ("Unpickler",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604  # the names of a dict are text
     "__version__",
-    "compatible_formats",
-    "default_policy",
     "dump",
     "dumps",
-    "events",
-    "format_version",
-    "inspect",
-    "install",
     "load",
     "loads",
-    "profiles",
     "safe_loads",
-    "sanitize",
-    "set_default_policy",
+    *_HOME,
 ]
+
+
+def __getattr__(name):
+    """Imports a name's home, at the first use of the name."""
+    from importlib import import_module
+
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(home)
+    value = module if home == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

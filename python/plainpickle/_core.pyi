@@ -1,7 +1,8 @@
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, final
+from pickle import PickleBuffer
+from typing import Any, ClassVar, Protocol, final, type_check_only
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from plainpickle.exceptions import UnpicklingError
 from plainpickle.limits import Limits
@@ -12,9 +13,12 @@ __all__ = [
     "CompiledPolicy",
     "Memo",
     "Report",
+    "Unpickler",
     "__version__",
     "check",
     "check_next",
+    "dump",
+    "dumps",
     "format_of",
     "hands_over_code",
     "inspect",
@@ -81,6 +85,36 @@ class Report:
     def to_dict(self) -> dict[str, Any]: ...
     def __eq__(self, other: object) -> bool: ...
 
+@type_check_only
+class _ReadableFile(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+    def readline(self) -> bytes: ...
+
+@type_check_only
+class _WritableFile(Protocol):
+    def write(self, data: bytes, /) -> Any: ...
+
+@disjoint_base
+class Unpickler:
+    def __init__(
+        self,
+        file: _ReadableFile,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        fix_imports: bool = True,
+        encoding: str | None = None,
+        errors: str = "strict",
+        buffers: Iterable[Any] | None = None,
+    ) -> None: ...
+    @property
+    def memo(self) -> Memo: ...
+    @memo.setter
+    def memo(self, values: Any) -> None: ...
+    def load(self) -> Any: ...
+    def find_class(self, module: str, name: str, /) -> Any: ...
+    def persistent_load(self, pid: Any, /) -> Any: ...
+
 def safe_loads(
     data: Buffer,
     /,
@@ -94,20 +128,36 @@ def safe_loads(
     persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any: ...
 def load(
-    source: tuple[Any, ...],
-    memo: Memo | None,
-    policy: Policy | None,
-    limits: Limits | None,
-    fix_imports: bool,
-    encoding: str | None,
-    errors: str,
-    buffers: Iterator[Any] | None,
-    persistent_load: Callable[[Any], Any] | None,
-    find_class: Callable[[str, str], Any] | None,
+    file: _ReadableFile,
+    *,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    fix_imports: bool = True,
+    encoding: str | None = None,
+    errors: str = "strict",
+    buffers: Iterable[Any] | None = None,
+    persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any: ...
-def check(
-    data: bytes, policy: Policy | None, limits: Limits | None
-) -> tuple[UnpicklingError, str, str] | None: ...
+def dumps(
+    obj: Any,
+    protocol: int | None = None,
+    *,
+    fix_imports: bool = True,
+    buffer_callback: Callable[[PickleBuffer], Any] | None = None,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+) -> bytes: ...
+def dump(
+    obj: Any,
+    file: _WritableFile,
+    protocol: int | None = None,
+    *,
+    fix_imports: bool = True,
+    buffer_callback: Callable[[PickleBuffer], Any] | None = None,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+) -> None: ...
+def check(data: bytes, policy: Policy | None, limits: Limits | None) -> None: ...
 def check_next(
     data: bytes,
     memo: Memo,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
-from typing import Any
 
 from plainpickle import _core
 from plainpickle.exceptions import PolicyError
 from plainpickle.policy import Policy
+
+TYPE_CHECKING = False  # every first load comes here: without typing, json and pathlib
+if TYPE_CHECKING:
+    from typing import Any
 
 ENVIRONMENT = "PLAINPICKLE_POLICY"
 PROJECT = "pyproject.toml"
@@ -50,19 +51,22 @@ def default_policy() -> Policy:
     return _chosen or Policy()
 
 
-def _named_file() -> Path | None:
+def _named_file() -> str | None:
     named = os.environ.get(ENVIRONMENT)
     if named:
-        return Path(named)
-    project = Path(PROJECT)
-    if not project.is_file():
+        return named
+    project = PROJECT
+    if not os.path.isfile(project):
         return None
-    raw = project.read_bytes()
+    with open(project, "rb") as file:
+        raw = file.read()
     if b"plainpickle" not in raw:
         return None  # whatever it is, it is not ours
+    import json
+
     try:
         content: dict[str, Any] = json.loads(_core.parse_toml(raw.decode("utf-8")))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise PolicyError(f"{project}: {error}") from None
     tool = content.get("tool")
     if not isinstance(tool, dict) or "plainpickle" not in tool:
@@ -71,4 +75,4 @@ def _named_file() -> Path | None:
     named = section.get("policy") if isinstance(section, dict) and len(section) == 1 else None
     if not isinstance(named, str) or not named:
         raise PolicyError(f'{project}: [tool.plainpickle] has one key: policy = "FILE"')
-    return project.parent / named
+    return named

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-from typing import Any
+import _pickle
+
+TYPE_CHECKING = False  # every first load comes here: without typing, and all of pickle
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class UnpicklingError(pickle.UnpicklingError, ValueError):
+class UnpicklingError(_pickle.UnpicklingError, ValueError):
     """A pickle that is not read. Its message never holds payload bytes.
 
     Attributes:
@@ -60,7 +63,7 @@ class UnsupportedOpcode(UnpicklingError):
     """An extension code, or a persistent id or buffer for which the caller gave nothing."""
 
 
-class UnreadableValue(pickle.PicklingError):
+class UnreadableValue(_pickle.PicklingError):
     """What was to be written could not be read back under the policy and the limits.
 
     Attributes:

@@ -1,88 +1,24 @@
-"""Writing by stock pickle, checked before it leaves: `Pickler`, `dump`, `dumps`."""
+"""Stock pickle's `Pickler`, with a check before anything is written."""
 
 from __future__ import annotations
 
 import io
 import pickle
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol
 
 from plainpickle import _core
 from plainpickle.exceptions import UnpicklingError, UnreadableValue
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
+    from plainpickle._core import _WritableFile
     from plainpickle.limits import Limits
     from plainpickle.policy import Policy
 
-
 _MEMO: Any = vars(pickle.Pickler)["memo"]
-
-
-class WritableFile(Protocol):
-    """What writing needs of a file."""
-
-    def write(self, data: bytes, /) -> Any:
-        """Writes all of it."""
-
-
-def dumps(
-    obj: Any,
-    protocol: int | None = None,
-    *,
-    fix_imports: bool = True,
-    buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
-    policy: Policy | None = None,
-    limits: Limits | None = None,
-) -> bytes:
-    """Writes with stock pickle, and checks that the result could be read back.
-
-    Args:
-        obj: what is to be written.
-        protocol: 0 to 5, or negative for the highest; by default ``DEFAULT_PROTOCOL``.
-        fix_imports: whether protocols 0 to 2 are written with Python 2's names.
-        buffer_callback: takes out-of-band buffers, at protocol 5.
-        policy: under which it will be read; by default the policy of the process.
-        limits: under which it will be read; by default ``Limits()``.
-
-    Raises:
-        UnreadableValue: a ``PicklingError`` that says where inside of ``obj`` the trouble is, and
-            which line of policy would admit it.
-        PicklingError: stock pickle can't write it.
-    """
-    data = pickle.dumps(obj, protocol, fix_imports=fix_imports, buffer_callback=buffer_callback)
-    _check(data, policy, limits)
-    return data
-
-
-def dump(
-    obj: Any,
-    file: WritableFile,
-    protocol: int | None = None,
-    *,
-    fix_imports: bool = True,
-    buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
-    policy: Policy | None = None,
-    limits: Limits | None = None,
-) -> None:
-    """Writes to a binary file, once it is known that all could be read back.
-
-    Raises:
-        TypeError: the file has no ``write``.
-        UnreadableValue: as :func:`dumps`.
-    """
-    write = _write_of(file)
-    write(
-        dumps(
-            obj,
-            protocol,
-            fix_imports=fix_imports,
-            buffer_callback=buffer_callback,
-            policy=policy,
-            limits=limits,
-        )
-    )
 
 
 class Pickler(pickle.Pickler):
@@ -100,7 +36,7 @@ class Pickler(pickle.Pickler):
 
     def __init__(
         self,
-        file: WritableFile,
+        file: _WritableFile,
         protocol: int | None = None,
         fix_imports: bool = True,
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
@@ -108,7 +44,10 @@ class Pickler(pickle.Pickler):
         policy: Policy | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._write = _write_of(file)
+        write: Callable[[bytes], Any] | None = getattr(file, "write", None)
+        if write is None:
+            raise TypeError("file must have a 'write' attribute")
+        self._write = write
         self._policy, self._limits = policy, limits
         self._readable = _core.Memo()
         pickled = io.BytesIO()
@@ -138,7 +77,7 @@ class Pickler(pickle.Pickler):
             try:
                 if isinstance(error, UnpicklingError):
                     super().clear_memo()
-                    _check(self._dumped(self._pickled, obj), self._policy, self._limits)
+                    _core.check(self._dumped(self._pickled, obj), self._policy, self._limits)
                     name = getattr(error, "name", None)
                     raise UnreadableValue(str(error), name=name) from error
                 raise
@@ -171,17 +110,3 @@ class Pickler(pickle.Pickler):
 
 def _persistent(_pid: Any) -> None:
     """Any persistent id will do: it is the reader's to know what it stands for."""
-
-
-def _write_of(file: WritableFile) -> Callable[[bytes], Any]:
-    write: Callable[[bytes], Any] | None = getattr(file, "write", None)
-    if write is None:
-        raise TypeError("file must have a 'write' attribute")
-    return write
-
-
-def _check(data: bytes, policy: Policy | None, limits: Limits | None) -> None:
-    """Raises ``UnreadableValue`` unless ``data`` can be read."""
-    trouble = _core.check(data, policy, limits)
-    if trouble is not None:
-        raise UnreadableValue.of(trouble)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from importlib import import_module
-from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
 
 from plainpickle._core import CompiledPolicy, parse_toml, refusal
 from plainpickle.exceptions import PolicyError
 
+TYPE_CHECKING = False  # every first load comes here: what only files need is imported there
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 PROFILES = ("plain", "django", "flask")
 
@@ -116,6 +114,9 @@ class Policy:
         Raises:
             PolicyError: the file can't be read, or one of its lines is no rule; it says which.
         """
+        import json
+        from pathlib import Path
+
         try:
             content = json.loads(parse_toml(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
@@ -220,7 +221,9 @@ def _policy_of(content: dict[str, Any]) -> Policy:
     profile = content.get("profile", "plain")
     if profile not in PROFILES:
         raise PolicyError(f"profile: {profile!r} is none of {', '.join(PROFILES)}")
-    policy: Policy = getattr(import_module("plainpickle.profiles"), profile)()
+    from plainpickle import profiles
+
+    policy: Policy = getattr(profiles, profile)()
     names = content.get("as_plain", [])
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:
@@ -244,6 +247,8 @@ def _imported(where: str) -> Any:
     module, _, name = where.partition(":")
     if not module or not name:
         raise PolicyError(f'{where!r} is not "module:object"')
+    from importlib import import_module
+
     try:
         found: Any = import_module(module)
         for part in name.split("."):
@@ -255,4 +260,6 @@ def _imported(where: str) -> Any:
 
 def _quoted(text: str) -> str:
     """A text in TOML."""
+    import json
+
     return json.dumps(text, ensure_ascii=False)

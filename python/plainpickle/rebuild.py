@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from types import MemberDescriptorType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def build(instance: Any, state: Any) -> bool:

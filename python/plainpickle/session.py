@@ -6,9 +6,9 @@ import pickle
 from typing import Any
 
 from plainpickle import _core, events
+from plainpickle._core import dumps
 from plainpickle.exceptions import MalformedPickle, UnpicklingError, UnreadableValue
 from plainpickle.limits import Limits
-from plainpickle.pickler import dumps
 from plainpickle.policy import Policy
 
 FORMATS = ("json", "pickle")

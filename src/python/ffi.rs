@@ -4,11 +4,11 @@ pub mod json;
 
 use crate::sink::Pairs;
 
-use pyo3::exceptions::{PyMemoryError, PyTypeError};
+use pyo3::exceptions::{PyImportError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType,
+    PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
 };
 
 /// Takes over a new reference, or the exception that was set instead of one.
@@ -75,6 +75,16 @@ pub fn set_attribute<'py>(object: &Bound<'py, PyAny>, name: &str, value: &Bound<
     let name = utf8(object.py(), name.as_bytes())?;
     // SAFETY: three live objects, the name a str; no reference is taken over.
     done(object.py(), unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) })
+}
+
+/// A module that is imported already.
+pub fn imported<'py>(name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyModule>> {
+    // SAFETY: the argument is a live str; the result is a new reference, or null, without an exception
+    // where there is no such module.
+    match unsafe { Bound::from_owned_ptr_or_opt(name.py(), ffi::PyImport_GetModule(name.as_ptr())) } {
+        Some(module) => Ok(module.cast_into()?),
+        None => Err(PyErr::take(name.py()).unwrap_or_else(|| PyImportError::new_err(name.to_string()))),
+    }
 }
 
 /// `int`.

@@ -39,15 +39,16 @@ impl Memo {
     }
 
     /// Forgets everything.
-    fn clear(&mut self) {
-        *self = Self::default();
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::replace(slf, Self::default())
     }
 
     /// Replaces what is memoized by the values of a dict, which are trusted, or of another memo.
-    fn set(&mut self, py: Python<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn set(slf: &Bound<'_, Self>, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
         let mut made = Self::default();
         if let Ok(other) = values.cast::<Self>() {
-            let other = other.borrow();
+            let other = other.try_borrow()?;
             for (index, entry) in other.entries.iter().enumerate() {
                 if let Some(kept) = entry {
                     made.of(py).put(index, bound(py, kept));
@@ -64,8 +65,7 @@ impl Memo {
         } else {
             return Err(PyTypeError::new_err("memo must be the memo of an unpickler or a dict"));
         }
-        *self = made;
-        Ok(())
+        Self::replace(slf, made)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -83,6 +83,13 @@ impl Memo {
 }
 
 impl Memo {
+    /// What was there is dropped last: that may run code which looks at this very memo.
+    fn replace(slf: &Bound<'_, Self>, made: Self) -> PyResult<()> {
+        let before = std::mem::replace(&mut *slf.try_borrow_mut()?, made);
+        drop(before);
+        Ok(())
+    }
+
     /// The memo for one load.
     pub fn of<'m, 'py>(&'m mut self, py: Python<'py>) -> Opened<'m, 'py> {
         Opened(py, self)
@@ -112,19 +119,25 @@ impl<'py> Earlier<Bound<'py, PyAny>> for Opened<'_, 'py> {
     }
     fn put(&mut self, index: usize, kept: Kept<Bound<'py, PyAny>>) -> bool {
         let Opened(_, memo) = self;
-        let size = memo.entries.len();
-        if index >= size {
-            if memo.entries.try_reserve((index - size).saturating_add(1)).is_err() {
-                return false;
-            }
-            memo.entries.resize_with(index + 1, || None);
-        }
-        memo.count += usize::from(memo.entries[index].is_none());
-        memo.entries[index] = Some(match kept {
+        let kept = match kept {
             Kept::Value(value, depth, levels) => Kept::Value(value.unbind(), depth, levels),
             Kept::Global(global) => Kept::Global(global),
             Kept::Lost => Kept::Lost,
-        });
+        };
+        let size = memo.entries.len();
+        if memo.entries.try_reserve((index + 1).saturating_sub(size)).is_err() {
+            return false;
+        }
+        if index == size {
+            memo.entries.push(Some(kept));
+            memo.count += 1;
+            return true;
+        }
+        if index > size {
+            memo.entries.resize_with(index + 1, || None);
+        }
+        memo.count += usize::from(memo.entries[index].is_none());
+        memo.entries[index] = Some(kept);
         true
     }
     fn growth(&mut self) -> &mut Growth {

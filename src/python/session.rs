@@ -143,22 +143,10 @@ fn shown<'a, 'py>(sink: &SalvageSink<'a, PySink<'py, '_>>, key: &Bound<'py, PyAn
 }
 
 /// What reading would say: (exception, path, message), or None.
-type Trouble<'py> = Option<(Bound<'py, PyAny>, String, String)>;
+pub type Trouble<'py> = Option<(Bound<'py, PyAny>, String, String)>;
 
-/// Checks that a pickle could be read, without making anything of it.
-#[pyfunction]
-#[pyo3(pass_module)]
-pub fn check<'py>(
-    module: &Bound<'py, PyModule>,
-    data: &Bound<'py, PyBytes>,
-    policy: Option<&Bound<'py, PyAny>>,
-    limits: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Trouble<'py>> {
-    let policy = compiled(module, policy)?;
-    checked(module.py(), data.as_bytes(), Format::Pickle, policy.get(), &read_limits(limits)?)
-}
-
-fn checked<'py>(
+/// Checks what is written, without making anything of it.
+pub fn checked<'py>(
     py: Python<'py>,
     data: &[u8],
     format: Format,
