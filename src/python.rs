@@ -147,7 +147,8 @@ fn strings<'o>(encoding: Option<&'o str>, errors: &'o str) -> Strings<'o> {
     }
 }
 
-/// Input from which on it pays to let other threads run meanwhile.
+/// Input from which on other threads may run meanwhile. For less, getting the lock back from a busy one takes
+/// longer than the work.
 const DETACH_BYTES: usize = 1 << 12;
 
 /// Runs `body`, without the interpreter lock where there is enough to do.

@@ -306,9 +306,7 @@ def opcodes_in(data: bytes) -> dict[str, int]:
 def test_other_threads_run_while_a_large_pickle_is_looked_into(look: Any) -> None:
     large = pickle.dumps([{"id": n, "name": f"name {n}"} for n in range(50_000)])
     assert runs_meanwhile(look, large, attempts=20)
-    assert not runs_meanwhile(look, b"N.", attempts=1), (
-        "giving the lock up costs more than the work"
-    )
+    assert not runs_meanwhile(look, b"N.", attempts=1), "getting it back takes longer than the work"
 
 
 def runs_meanwhile(look: Any, data: bytes, attempts: int) -> bool:
