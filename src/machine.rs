@@ -276,6 +276,7 @@ struct Machine<'a, 'm, S: Sink<'a>> {
 type Step<'a, S, T = ()> = Made<T, <S as Sink<'a>>::Error>;
 
 impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
+    #[inline(always)]
     fn new(
         data: &'a [u8],
         sink: &'m mut S,
@@ -377,7 +378,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         reader = behind;
                     } else {
                         let bytes = self.sink.bytes(Cow::Borrowed(raw))?;
-                        self.push_leaf(bytes, raw.len(), Index::leaf(self.offset), &mut reader)?;
+                        self.push(bytes)?;
+                        self.put_next(&mut reader)?;
                     }
                 }
                 op::BININT1 | op::BININT2 | op::BININT => {
@@ -823,7 +825,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Pushes text, or what is made of it right away.
     #[inline(always)]
     fn push_text(&mut self, raw: &'a [u8], reader: &mut Reader<'a>) -> Step<'a, S> {
-        if let Some(behind) = self.decimal(raw, *reader)? {
+        if let Some(behind) = self.called(raw, *reader)? {
             *reader = behind;
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, reserve};
 use crate::globals::{self, Known, Row};
 use crate::latin1;
 use crate::limits::{self, Limit};
@@ -109,20 +109,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Puts `value` in the place of the global on top of the stack, behind the PUTs, TUPLE1 and REDUCE
-    /// that come next. `leaf`: where the opcode of the argument stands.
+    /// that come next. `late`: what stands for the argument and for its tuple.
     #[inline(always)]
-    fn push_called(&mut self, value: S::Value, leaf: usize, reader: &mut Reader<'a>) -> Step<'a, S> {
+    fn push_called(&mut self, value: S::Value, late: [Index; 2], reader: &mut Reader<'a>) -> Step<'a, S> {
         if let [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, rest @ ..] = reader.rest()
             && self.holes == 0
         {
             [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE].into_iter().for_each(|byte| self.sink.opcode(byte));
             *reader = reader.at_rest(rest);
-            self.memo.try_reserve(2).map_err(|_| ErrorKind::OutOfMemory)?;
-            self.memo.extend([Index::leaf(leaf), Index::tuple(leaf)]);
+            for index in late {
+                reserve(&mut self.memo)?;
+                self.memo.push(index);
+            }
         } else {
-            self.put_late(reader, Index::leaf(leaf))?;
+            self.put_late(reader, late[0])?;
             self.pass(1, reader)?;
-            self.put_late(reader, Index::tuple(leaf))?;
+            self.put_late(reader, late[1])?;
             self.pass(1, reader)?;
         }
         if let Some(top) = self.stack.last_mut() {
@@ -131,13 +133,57 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.put_next(reader)
     }
 
-    /// A Decimal out of the text that was just read, if that is all it is for.
+    /// What is made of the text that was just read, if a Decimal, or bytes, is all it is for.
     #[inline(always)]
-    pub(super) fn decimal(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+    pub(super) fn called(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         match self.callee() {
             Some(row) if row.known == Known::Decimal => self.decimal_called(raw, reader),
+            Some(row) if row.known == Known::Encode => self.encode_called(raw, reader),
             _ => Ok(None),
         }
+    }
+
+    /// The bytes of `_codecs.encode(text, "latin1")`, as protocols below 3 write them, out of the text
+    /// that was just read; or the datetime, date or time that is made of them right away.
+    fn encode_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        let leaf = self.offset;
+        let put = self.next_put(&reader, 0);
+        let (get, index) = match reader.rest().get(put..) {
+            Some([op::BINGET, index, op::TUPLE2, ..]) => (2, usize::from(*index)),
+            Some([op::LONG_BINGET, a, b, c, d, op::TUPLE2, ..]) => (5, u32::from_le_bytes([*a, *b, *c, *d]) as usize),
+            _ => return Ok(None),
+        };
+        let rest = reader.rest().get(put + get + 1..).unwrap_or_default();
+        let tuple_put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
+        let (Some(&op::REDUCE), Ok(offset)) = (rest.get(tuple_put), u32::try_from(leaf)) else {
+            return Ok(None);
+        };
+        // What is wrong is said by the long way.
+        let latin1 = self.late_text(index)? == Some("latin1");
+        let Some(bytes) = std::str::from_utf8(raw).ok().filter(|_| latin1).and_then(latin1::encode) else {
+            return Ok(None);
+        };
+        // Paid for as what it stands for.
+        self.budget.memory(cost::TUPLE + 2 * cost::ITEM + 3 * S::LEAF + bytes.len())?;
+        self.budget.work(2 + bytes.len() / 4)?;
+        self.put_late(&mut reader, Index::leaf(leaf))?;
+        self.pass(get, &mut reader)?;
+        self.pass(1, &mut reader)?;
+        if let Some(encoding) = self.kept_value(index).cloned() {
+            self.put_kept(&mut reader, || Entry::Pair(offset, encoding))?;
+        }
+        self.pass(1, &mut reader)?;
+        self.stack.pop();
+        if let Some(row) = self.callee()
+            && let Some(behind) =
+                self.moment_called(row, &bytes, [Index::encoded(leaf), Index::encoded_tuple(leaf)], reader)?
+        {
+            return Ok(Some(behind));
+        }
+        let value = self.sink.bytes(Cow::Owned(bytes))?;
+        self.push(value)?;
+        self.put_next(&mut reader)?;
+        Ok(Some(reader))
     }
 
     fn decimal_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
@@ -156,7 +202,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let text = self.sink.utf8(raw)?;
         let value = self.sink.known(KnownValue::PlainDecimal(&text))?;
         let leaf = self.offset;
-        self.push_called(value, leaf, &mut reader)?;
+        self.push_called(value, [Index::leaf(leaf), Index::tuple(leaf)], &mut reader)?;
         Ok(Some(reader))
     }
 
@@ -165,7 +211,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline(always)]
     pub(super) fn moment(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         match self.callee() {
-            Some(row) if raw.len() <= DATETIME_BYTES => self.moment_called(row, raw, reader),
+            Some(row) if raw.len() <= DATETIME_BYTES => {
+                let leaf = self.offset;
+                self.moment_called(row, raw, [Index::leaf(leaf), Index::tuple(leaf)], reader)
+            }
             _ => Ok(None),
         }
     }
@@ -173,17 +222,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn moment_called(
         &mut self,
         row: &'static Row,
-        raw: &'a [u8],
+        raw: &[u8],
+        late: [Index; 2],
         mut reader: Reader<'a>,
     ) -> Step<'a, S, Option<Reader<'a>>> {
         // What is wrong is said by the long way.
-        let leaf = self.offset;
         let value = match row.known {
             Known::DateTime => match split_datetime(raw) {
                 Ok((day, clock)) if self.is_argument(&reader) => {
                     self.sink.known(KnownValue::DateTime(day, clock, None))?
                 }
-                Ok((day, clock)) => return self.zoned(day, clock, reader),
+                Ok((day, clock)) if late[0].is_leaf() => return self.zoned(day, clock, reader),
+                Ok(_) => return Ok(None),
                 Err(_) => return Ok(None),
             },
             Known::Date if self.is_argument(&reader) => match split_date(raw) {
@@ -199,7 +249,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         // Paid for as what it stands for.
         self.budget.memory(cost::TUPLE + cost::ITEM + 2 * S::LEAF)?;
         self.budget.work(1)?;
-        self.push_called(value, leaf, &mut reader)?;
+        self.push_called(value, late, &mut reader)?;
         Ok(Some(reader))
     }
 
@@ -225,7 +275,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.put_late(&mut reader, Index::leaf(leaf as usize))?;
         self.pass(2, &mut reader)?;
         self.pass(1, &mut reader)?;
-        self.put_kept(&mut reader, || Entry::Zoned(leaf, zone))?;
+        self.put_kept(&mut reader, || Entry::Pair(leaf, zone))?;
         self.pass(1, &mut reader)?;
         if let Some(top) = self.stack.last_mut() {
             *top = Slot::Value(value, 0);

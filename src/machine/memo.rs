@@ -31,6 +31,9 @@ impl Index {
     const STATE: u64 = 4;
     /// An entry of `Machine::kept`.
     const KEPT: u64 = 5;
+    /// The bytes that such a text stands for in latin1, and their tuple.
+    const ENCODED: u64 = 6;
+    const ENCODED_TUPLE: u64 = 7;
 
     fn new(kind: u64, number: usize) -> Self {
         Self((number as u64) << 3 | kind)
@@ -46,6 +49,18 @@ impl Index {
 
     pub(super) fn tuple(offset: usize) -> Self {
         Self::new(Self::TUPLE, offset)
+    }
+
+    pub(super) fn encoded(offset: usize) -> Self {
+        Self::new(Self::ENCODED, offset)
+    }
+
+    pub(super) fn encoded_tuple(offset: usize) -> Self {
+        Self::new(Self::ENCODED_TUPLE, offset)
+    }
+
+    pub(super) fn is_leaf(self) -> bool {
+        self.0 & Self::KIND == Self::LEAF
     }
 
     pub(super) fn state(offset: usize) -> Self {
@@ -69,7 +84,7 @@ pub(super) enum Entry<V> {
     /// An entry of `Machine::pending`.
     Pending(u32),
     /// A tuple that was only an argument: where the opcode of its first item stands, and its second.
-    Zoned(u32, V),
+    Pair(u32, V),
 }
 
 /// An entry of the memo that outlives its pickle.
@@ -251,16 +266,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             && found.0 & Index::KIND == Index::KEPT
         {
             let number = found.number();
-            let slot = match self.kept.get(number) {
-                Some(Entry::Value(value, 0)) => Slot::Value(value.clone(), 0),
-                Some(Entry::Open(value, depth, true)) if self.depths.is_empty() => {
-                    Slot::Shared(value.clone(), *depth, number as u32)
+            // Each pushes for itself, so that the slot is written once.
+            match self.kept.get(number) {
+                Some(Entry::Value(value, 0)) => {
+                    reserve(&mut self.stack)?;
+                    self.stack.push(Slot::Value(value.clone(), 0));
                 }
-                Some(Entry::Global(global)) => Slot::Global(*global),
+                Some(Entry::Global(global)) => {
+                    reserve(&mut self.stack)?;
+                    self.stack.push(Slot::Global(*global));
+                }
+                Some(Entry::Open(value, depth, true)) if self.depths.is_empty() => {
+                    reserve(&mut self.stack)?;
+                    self.stack.push(Slot::Shared(value.clone(), *depth, number as u32));
+                }
                 _ => return self.get_kept(number),
-            };
-            reserve(&mut self.stack)?;
-            self.stack.push(slot);
+            }
             return Ok(());
         }
         self.get_other(index)
@@ -280,7 +301,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.share(slot)?
             }
             Some(Entry::Pending(pending)) => Slot::Pending(*pending),
-            Some(Entry::Zoned(offset, zone)) => {
+            Some(Entry::Pair(offset, zone)) => {
                 let (offset, zone) = (*offset as usize, zone.clone());
                 self.budget.memory(cost::TUPLE)?;
                 let leaf = self.late_leaf(offset, false)?;
@@ -409,6 +430,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
     }
 
+    /// The text that the memo of this pickle has; it is made if nothing has fetched it yet.
+    pub(super) fn late_text(&mut self, index: usize) -> Step<'a, S, Option<&str>> {
+        let own = index.wrapping_sub(self.base);
+        if self.late_key(index).is_some() {
+            let found = self.late(self.memo[own])?;
+            self.memo[own] = found;
+        }
+        Ok(self.kept_value(index).and_then(|value| match self.sink.view(value) {
+            View::Text(text) => Some(text),
+            _ => None,
+        }))
+    }
+
     /// The short text that an index stands for, if nothing has fetched it yet.
     pub(super) fn late_key(&self, index: usize) -> Option<&'a [u8]> {
         let found = self.memo.get(index.wrapping_sub(self.base))?;
@@ -431,6 +465,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let leaf = self.late_leaf(offset, false)?;
                 (self.sink.tuple([leaf].into_iter())?, 1)
             }
+            Index::ENCODED => (self.late_encoded(offset)?, 0),
+            Index::ENCODED_TUPLE => {
+                self.budget.memory(cost::TUPLE)?;
+                let bytes = self.late_encoded(offset)?;
+                (self.sink.tuple([bytes].into_iter())?, 1)
+            }
             Index::STATE => {
                 self.budget.memory(cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
                 let key = self.sink.utf8(b"int")?;
@@ -442,6 +482,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Ok(index),
         };
         self.keep(Entry::Value(value, depth))
+    }
+
+    /// The bytes that a text stands for, which was encoded before.
+    fn late_encoded(&mut self, offset: usize) -> Step<'a, S, S::Value> {
+        let text = self.late_leaf(offset, false)?;
+        match self.sink.latin1(&text)? {
+            Some(bytes) => Ok(bytes),
+            None => Err(ErrorKind::Internal("a memo entry changed".into()).into()),
+        }
     }
 
     /// The value of a leaf's opcode.
@@ -497,7 +546,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Entry::Value(value, depth) | Entry::Open(value, depth, _) => Slot::Value(value.clone(), *depth),
                 Entry::Global(global) => Slot::Global(*global),
                 Entry::Pending(pending) => Slot::Pending(*pending),
-                Entry::Zoned(..) => {
+                Entry::Pair(..) => {
                     self.get_kept(number)?;
                     self.pop()?
                 }

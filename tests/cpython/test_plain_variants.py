@@ -80,7 +80,7 @@ def test_the_recorded_data_of_each_protocol_is_read_with_its_class_as_plain_stat
     assert value == [*numbers, ("abc", "abc", state, state), value[-2], five]
     assert [type(item) for item in value[:-3]] == [type(item) for item in numbers]
     assert value[-3] is value[-2]
-    assert value[-2][0] is value[-2][1]
+    assert value[-2][0] == value[-2][1]
     assert value[-2][2] is value[-2][3]
 
 
