@@ -12,8 +12,8 @@ use super::{Machine, Slot, Step, cost};
 /// An entry of `Machine::pending`. Entries hold values and globals, never arguments or instances
 /// that hold further ones, so that settling one needs no recursion.
 pub enum Pending<V> {
-    /// A tuple with a global or a zone in it.
-    Args { slots: Vec<Slot<V>>, made: Option<V> },
+    /// A tuple with a global or a zone in it, and the value with its depth, as soon as something needs it.
+    Args { slots: Vec<Slot<V>>, made: Option<(V, u16)> },
     /// `getattr(ZoneInfo, "_unpickle")`.
     ZoneUnpickle,
     /// `tzinfo()`, the base of a zone that `copyreg._reconstructor` makes.
@@ -97,7 +97,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     fn settle_pending(&mut self, pending: usize) -> Step<'a, S, (S::Value, u16)> {
         match &self.pending[pending] {
-            Pending::Args { made: Some(made), .. } => Ok((made.clone(), 1)),
+            Pending::Args { made: Some(made), .. } => Ok(made.clone()),
             Pending::Zone { made: Some(made), .. } => Ok((made.clone(), 0)),
             Pending::ZoneUnpickle => {
                 Err(ErrorKind::ForbiddenUse { name: "builtins.getattr".into(), reason: "its result is not called" }
@@ -115,11 +115,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     depth = depth.max(inner);
                     values.push(value);
                 }
-                let value = self.sink.tuple(values.into_iter())?;
+                let settled = (self.sink.tuple(values.into_iter())?, depth.saturating_add(1));
                 if let Pending::Args { made, .. } = &mut self.pending[pending] {
-                    *made = Some(value.clone());
+                    *made = Some(settled.clone());
                 }
-                Ok((value, depth.saturating_add(1)))
+                Ok(settled)
             }
             Pending::Zone { name, offset, abbreviation, .. } => {
                 let (name, offset, abbreviation) = (name.clone(), *offset, abbreviation.clone());

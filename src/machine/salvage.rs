@@ -115,7 +115,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn settle_refused(&mut self, failure: Failure<S::Error>, pending: u32) -> Step<'a, S, (S::Value, u16)> {
         let value = self.stand_in_value(failure, vec![Slot::Pending(pending)])?;
         match &mut self.pending[pending as usize] {
-            Pending::Args { made, .. } | Pending::Zone { made, .. } => *made = Some(value.clone()),
+            Pending::Args { made, .. } => *made = Some((value.clone(), 1)),
+            Pending::Zone { made, .. } => *made = Some(value.clone()),
             Pending::Instance(instance) => {
                 instance.made = Some(value.clone());
                 instance.settled = true;
