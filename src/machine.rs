@@ -131,6 +131,31 @@ struct Mark {
     dict: bool,
 }
 
+/// Tables without values, which a sink may keep from one pickle to the next.
+pub struct Scratch {
+    marks: Vec<Mark>,
+    memo: Vec<Index>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { marks: Vec::with_capacity(16), memo: Vec::with_capacity(64) }
+    }
+}
+
+impl Scratch {
+    /// What is kept of either, in entries.
+    const KEPT: usize = 1024;
+
+    fn cleared(mut self) -> Self {
+        self.marks.clear();
+        self.memo.clear();
+        self.marks.shrink_to(Self::KEPT);
+        self.memo.shrink_to(Self::KEPT);
+        self
+    }
+}
+
 /// A global that the bytes named and the policy allowed.
 #[derive(Clone, Debug)]
 pub struct Global {
@@ -201,6 +226,8 @@ pub fn decode<'a, S: Sink<'a>>(
 ) -> Result<Decoded<S::Value>, Failure<S::Error>> {
     let mut machine = Machine::new(data, sink, policy, limits, options)?;
     let value = machine.run()?;
+    let scratch = Scratch { marks: std::mem::take(&mut machine.marks), memo: std::mem::take(&mut machine.memo) };
+    machine.sink.give_back(scratch.cleared());
     Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
 }
 
@@ -286,6 +313,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
     ) -> Result<Self, Error> {
         let budget = Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?;
         sink.begin(data);
+        let Scratch { marks, memo } = sink.lend();
         Ok(Self {
             budget,
             reader: Reader::new(data),
@@ -295,8 +323,8 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             protocol: 0,
             offset: 0,
             stack: Vec::with_capacity(64),
-            marks: Vec::with_capacity(16),
-            memo: Vec::with_capacity(64),
+            marks,
+            memo,
             kept: Vec::with_capacity(16),
             holes: 0,
             earlier: None,
@@ -724,12 +752,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// The container on top of the stack was just begun.
     fn open_top(&mut self) {
-        if let Some(slot @ Slot::Value(..)) = self.stack.pop() {
-            let slot = match slot {
+        if let Some(slot) = self.stack.pop() {
+            self.stack.push(match slot {
                 Slot::Value(value, depth) => Slot::Open(value, depth, NOWHERE),
                 slot => slot,
-            };
-            self.stack.push(slot);
+            });
         }
     }
 
@@ -971,8 +998,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn dict(&mut self, start: usize) -> Step<'a, S> {
         self.budget.memory(cost::DICT)?;
         let value = self.sink.dict()?;
-        self.stack.insert(start, Slot::Value(value, 1));
-        self.insert(start + 1)
+        self.stack.insert(start, Slot::Open(value, 1, NOWHERE));
+        self.insert(start + 1)?;
+        if let Some(slot) = self.stack.pop() {
+            self.stack.push(slot.unshared());
+        }
+        Ok(())
     }
 
     /// A frozenset of what is above `start`.

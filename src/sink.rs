@@ -8,6 +8,7 @@ pub mod value;
 use std::borrow::Cow;
 
 use crate::error::{Error, Failure};
+use crate::machine::Scratch;
 
 /// What a sink method gives back.
 pub type Made<T, E> = Result<T, Failure<E>>;
@@ -363,6 +364,13 @@ pub trait Sink<'a> {
     }
     /// Told that a value that is there already holds a refused one. Only if `SALVAGE` is set.
     fn spoiled(&mut self, _value: &Self::Value, _refused: &Self::Value) {}
+
+    /// Tables of an earlier pickle, to be used again.
+    fn lend(&mut self) -> Scratch {
+        Scratch::default()
+    }
+    /// Takes tables back, to lend them to the next pickle.
+    fn give_back(&mut self, _scratch: Scratch) {}
 
     /// Told of each opcode before it is carried out.
     #[inline]

@@ -567,9 +567,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let View::Text(digits) = self.sink.view(text) else {
                     return Err(wrong().into());
                 };
+                let plain = plain_digits(digits.as_bytes()).is_some();
                 let digits = self.check_decimal(digits)?;
                 self.pay_digits(digits, false)?;
-                self.sink.known(KnownValue::Decimal(text))?
+                self.sink.known(decimal_of(text, plain))?
             }
             _ => return Err(wrong().into()),
         };
@@ -1151,9 +1152,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 }
 
+/// A Decimal of this text, which was checked. `plain`: it has digits, a sign and a point only.
+pub(super) fn decimal_of<V>(text: &V, plain: bool) -> KnownValue<'_, V> {
+    if plain { KnownValue::PlainDecimal(text) } else { KnownValue::Decimal(text) }
+}
+
 /// How many digits there are, if there is nothing else but a sign and a point.
 #[inline]
-fn plain_digits(raw: &[u8]) -> Option<usize> {
+pub(super) fn plain_digits(raw: &[u8]) -> Option<usize> {
     let unsigned = match raw {
         [b'-', unsigned @ ..] => unsigned,
         unsigned => unsigned,

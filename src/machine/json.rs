@@ -13,7 +13,7 @@ use crate::json::{Number, Quoted, SURE_DIGITS, SURE_HASHED, Tokens};
 use crate::limits::{self, Limit, Limits};
 use crate::sink::{Factory, How, KnownValue, Sink, View};
 
-use super::construct::Args;
+use super::construct::{Args, decimal_of, plain_digits};
 use super::fields::{http_date, iso_date, iso_datetime, iso_offset, iso_time};
 use super::keys::SMALL;
 use super::{Machine, Slot, Step, cost};
@@ -641,10 +641,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let wrong = || ErrorKind::Invalid("content of a tag");
         let known = match kind {
             TextTag::Decimal => {
+                let plain = plain_digits(text.as_bytes()).is_some();
                 let digits = self.check_decimal(&text)?;
                 self.pay_digits(digits, false)?;
                 let text = self.sink.text(text)?;
-                return Ok(Slot::Value(self.sink.known(KnownValue::Decimal(&text))?, 0));
+                return Ok(Slot::Value(self.sink.known(decimal_of(&text, plain))?, 0));
             }
             TextTag::DateTime => {
                 let (day, clock, rest) = iso_datetime(&text).ok_or_else(wrong)?;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::machine::Scratch;
 use crate::sink::Pairs;
 
 use super::ffi::{self, Layout};
@@ -32,6 +33,8 @@ pub type Held<'p> = MutexGuard<'p, Tables>;
 pub struct Tables {
     keys: Vec<Option<(u64, Py<PyString>)>>,
     shapes: Vec<Shape>,
+    /// Tables of the machine.
+    pub scratch: Scratch,
 }
 
 /// Dicts of the same keys in the same order.

@@ -11,7 +11,7 @@ use pyo3::types::{
 };
 
 use crate::error::{ErrorKind, Failure};
-use crate::machine::Identities;
+use crate::machine::{Identities, Scratch};
 use crate::sink::{Factory, How, KnownValue, Made, Pairs, Sink, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
@@ -238,6 +238,14 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         match keys.known(self.py, raw, hash) {
             Some(text) => Ok(text.clone().into_any()),
             None => passed(keys.learn(self.py, raw, hash)).map(Bound::into_any),
+        }
+    }
+    fn lend(&mut self) -> Scratch {
+        self.keys.as_mut().map(|keys| std::mem::take(&mut keys.scratch)).unwrap_or_default()
+    }
+    fn give_back(&mut self, scratch: Scratch) {
+        if let Some(keys) = &mut self.keys {
+            keys.scratch = scratch;
         }
     }
     fn raw_unicode_escape(&mut self, raw: &[u8]) -> Made<Option<Object<'py>>, PyErr> {
