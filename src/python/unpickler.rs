@@ -18,7 +18,7 @@ use super::sink::PySink;
 use super::{Flag, Given, compiled, errors, ffi, read_limits, strings};
 
 /// What is behind `plainpickle.Unpickler`. Only a class that is written in Python may have a `__dict__`: CPython
-/// 3.11 and 3.12 make it before pyo3 has filled the object, and the garbage collector may look at it then.
+/// 3.11 makes it before pyo3 has filled the object, and the garbage collector may look at it then.
 #[pyclass(subclass, module = "plainpickle._core")]
 pub struct Unpickler {
     opened: Option<Opened>,
