@@ -140,6 +140,11 @@ impl Tables {
 
 impl Made {
     fn of<'py>(py: Python<'py>, pairs: &impl Pairs<Bound<'py, PyAny>>) -> Option<Self> {
+        // What stays must be small. Of other keys each pickle makes its own.
+        let short = |text: &Bound<'py, PyString>| ffi::ascii(text).is_some_and(|text| text.len() <= KEY_BYTES);
+        if !pairs.iter().all(|(key, _)| key.cast_exact().is_ok_and(short)) {
+            return None;
+        }
         let dict = ffi::dict(py).ok()?;
         let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_ptr() as usize).collect();
         for (key, _) in pairs.iter() {
