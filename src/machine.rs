@@ -296,6 +296,8 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     depths: HashMap<usize, u16, Identities>,
     /// By how much shared containers grew.
     late_depth: u16,
+    /// Decimals that were met a moment ago, by their text.
+    decimals: Vec<Option<(&'a [u8], S::Value)>>,
     /// Scratch space of the walk over a key.
     walk: Vec<(S::Value, u16)>,
 }
@@ -339,6 +341,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             shared: HashSet::default(),
             depths: HashMap::default(),
             late_depth: 0,
+            decimals: Vec::new(),
             walk: Vec::new(),
         })
     }

@@ -199,11 +199,31 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.memory(cost::TUPLE + cost::ITEM + 2 * S::LEAF)?;
         self.budget.work(1)?;
         self.pay_digits(digits, false)?;
-        let text = self.sink.utf8(raw)?;
-        let value = self.sink.known(KnownValue::PlainDecimal(&text))?;
+        let value = self.decimal_again(raw)?;
         let leaf = self.offset;
         self.push_called(value, [Index::leaf(leaf), Index::tuple(leaf)], &mut reader)?;
         Ok(Some(reader))
+    }
+
+    /// A Decimal of plain digits. Prices and rates repeat: one that was met a moment ago is used again.
+    fn decimal_again(&mut self, raw: &'a [u8]) -> Step<'a, S, S::Value> {
+        const PLACES: usize = 16;
+        if S::COUNTED && self.decimals.is_empty() {
+            self.decimals.resize_with(PLACES, || None);
+        }
+        let mix = raw.iter().rev().take(4).fold(raw.len(), |mix, &byte| mix.wrapping_mul(31).wrapping_add(byte.into()));
+        let place = mix % PLACES;
+        if let Some(Some((known, value))) = self.decimals.get(place)
+            && *known == raw
+        {
+            return Ok(value.clone());
+        }
+        let text = self.sink.utf8(raw)?;
+        let value = self.sink.known(KnownValue::PlainDecimal(&text))?;
+        if let Some(place) = self.decimals.get_mut(place) {
+            *place = Some((raw, value.clone()));
+        }
+        Ok(value)
     }
 
     /// A datetime, date or time out of the bytes that were just read, if that is all they are for.
