@@ -33,8 +33,8 @@ pub type Held<'p> = MutexGuard<'p, Tables>;
 pub struct Tables {
     keys: Vec<Option<(u64, Py<PyString>)>>,
     shapes: Vec<Shape>,
-    /// Tables of the machine.
-    pub scratch: Scratch,
+    /// Tables of the machine, while it does not have them.
+    pub scratch: Option<Scratch>,
 }
 
 /// Dicts of the same keys in the same order.
@@ -99,7 +99,10 @@ impl Tables {
             return Ok(false);
         }
         let keys = || pairs.iter().map(|(key, _)| key.as_ptr() as usize);
-        let hash = keys().fold(pairs.count() as u64, |hash, key| mix(hash, key as u64));
+        // The first and the last key and their number find the set; all keys are compared.
+        let ends = [pairs.iter().next(), pairs.iter().next_back()];
+        let hash =
+            ends.into_iter().flatten().fold(pairs.count() as u64, |hash, (key, _)| mix(hash, key.as_ptr() as u64));
         let shape = self.shapes.get((hash >> 58) as usize).filter(|shape| shape.hash == hash);
         let Some(made) = shape.and_then(|shape| shape.made.as_ref()).filter(|made| {
             made.keys.len() == pairs.count() && made.keys.iter().zip(keys()).all(|(held, key)| *held == key)

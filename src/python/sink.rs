@@ -241,11 +241,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
     }
     fn lend(&mut self) -> Scratch {
-        self.keys.as_mut().map(|keys| std::mem::take(&mut keys.scratch)).unwrap_or_default()
+        self.keys.as_mut().and_then(|keys| keys.scratch.take()).unwrap_or_default()
     }
     fn give_back(&mut self, scratch: Scratch) {
         if let Some(keys) = &mut self.keys {
-            keys.scratch = scratch;
+            keys.scratch = Some(scratch);
         }
     }
     fn raw_unicode_escape(&mut self, raw: &[u8]) -> Made<Option<Object<'py>>, PyErr> {
