@@ -163,11 +163,11 @@ impl Made {
         let size = |object: &Bound<'py, PyDict>| object.call_method0("__sizeof__").ok()?.extract::<usize>().ok();
         let table = size(&copy)?.checked_sub(size(&ffi::dict(py).ok()?)?)?;
         let layout = Layout::of(&copy, table);
-        for (key, _) in pairs.iter() {
-            ffi::set_item(&dict, key, py.None().bind(py)).ok()?;
-        }
+        // A dict that never held a list: the garbage collector leaves it and its copies alone.
         let clean = ffi::dict(py).ok()?;
-        ffi::update(&clean, &dict).ok()?;
+        for (key, _) in pairs.iter() {
+            ffi::set_item(&clean, key, py.None().bind(py)).ok()?;
+        }
         Some(Self { keys, dict: clean.unbind(), layout })
     }
 }

@@ -1,0 +1,479 @@
+"""Each place where the binding reaches into CPython's memory, by what the public API gives."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import pickle
+import sys
+import tracemalloc
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from plainpickle import Policy, safe_loads
+from plainpickle.session import SessionSerializer
+from tests.attacks.ops import Raw, pickled, push
+
+PROTOCOLS = range(6)
+TIMES = 4
+"""From the third time on, a dict of known keys is filled in place."""
+BATCH = 1000
+"""What picklers put into one APPENDS or SETITEMS."""
+CHARACTERS = {"ascii": "a", "latin-1": "é", "UCS2": "€", "UCS4": "😀", "surrogate": "\ud800"}
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """A policy of its own has tables of its own, which are empty."""
+    return Policy()
+
+
+def named(count: int, prefix: str = "key") -> dict[str, Any]:
+    return {f"{prefix} {i}": i for i in range(count)}
+
+
+def taught(data: bytes, policy: Policy) -> Any:
+    """The value of a pickle that was read before, so that its keys are known."""
+    for _ in range(TIMES):
+        value = safe_loads(data, policy=policy)
+    return value
+
+
+def same_table(value: dict[Any, Any], data: bytes) -> None:
+    """The dict is what pickle makes, in content, order and size of its table."""
+    expected = pickle.loads(data)
+    assert list(value.items()) == list(expected.items())
+    assert all(value[key] == item for key, item in expected.items())
+    assert sys.getsizeof(value) == sys.getsizeof(expected)
+
+
+# ---- lists
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 64, BATCH, BATCH + 1, 3 * BATCH + 5])
+def test_a_list_has_its_items_however_many_batches_bring_them(count: int, protocol: int) -> None:
+    for dumps in (pickle.dumps, pickle._dumps):  # type: ignore[attr-defined]
+        value = safe_loads(dumps(list(range(count)), protocol))
+        assert type(value) is list
+        assert value == list(range(count))
+        value.append(None)
+        value.extend(value)
+        assert len(value) == 2 * count + 2
+        del value[1:]
+        value.insert(0, 1)
+        assert value[0] == 1
+
+
+@pytest.mark.parametrize("sizes", [[1, 0, 1], [1] * 40, [5, 1, 5], [300, 300], [0, 3, 1, 1000, 1]])
+def test_a_list_takes_single_items_and_batches_in_any_order(sizes: list[int]) -> None:
+    items = iter(range(sum(sizes)))
+    batches = [[next(items) for _ in range(size)] for size in sizes]
+    data = b"]"
+    for batch in batches:
+        data += (
+            push(batch[0]) + b"a" if len(batch) == 1 else b"(" + b"".join(map(push, batch)) + b"e"
+        )
+    assert safe_loads(data + b".") == list(range(sum(sizes)))
+
+
+def test_the_room_that_a_list_keeps_is_small() -> None:
+    value = safe_loads(b"](" + b"N" * 100 + b"e(" + b"N" * 100 + b"e" + b"Na" * 100 + b".")
+    assert value == [None] * 300
+    assert sys.getsizeof(value) < 2 * sys.getsizeof([None] * 300)
+
+
+def test_a_list_owns_each_of_its_items_once() -> None:
+    value = safe_loads(pickle.dumps([[i] for i in range(50)]))
+    assert {sys.getrefcount(value[i]) for i in range(50)} == {2}
+
+
+# ---- dicts of known keys
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_dict_of_known_keys_is_the_dict_that_pickle_makes(protocol: int, policy: Policy) -> None:
+    for count in range(1, 71):
+        data = pickle.dumps(named(count, f"of {count}"), protocol)
+        for _ in range(TIMES):
+            same_table(safe_loads(data, policy=policy), data)
+
+
+@pytest.mark.parametrize("count", [3, 5, 6, 10, 11, 21, 22, 42, 43, 64])
+def test_a_dict_of_known_keys_can_be_changed_in_every_way(count: int, policy: Policy) -> None:
+    data = pickle.dumps(named(count))
+    changes: list[Callable[[dict[Any, Any]], Any]] = [
+        lambda it: it.update(named(count, "new")),
+        lambda it: [it.setdefault(str(i), i) for i in range(1000)],
+        lambda it: it.update({1: 2, b"x": 3, None: 4}),
+        lambda it: it.pop("key 0"),
+        lambda it: [it.pop(f"key {i}") for i in range(count)] and it.update(again=1),
+        lambda it: it.popitem(),
+        lambda it: it.clear(),
+        lambda it: it.update(dict.fromkeys(it)),
+        lambda it: it.update(copy=it.copy(), itself=dict(it), **{"key 1": it.keys()}),
+    ]
+    for change in changes:
+        value, expected = taught(data, policy), pickle.loads(data)
+        change(value)
+        change(expected)
+        assert list(map(repr, value.items())) == list(map(repr, expected.items()))
+        for made in (value.copy(), dict(value), {**value}):
+            assert list(made.values()) == list(value.values())
+        same_table(safe_loads(data, policy=policy), data)
+
+
+def test_a_dict_that_one_load_gave_is_not_seen_by_the_next(policy: Policy) -> None:
+    data = pickle.dumps(named(9))
+    first, second = taught(data, policy), safe_loads(data, policy=policy)
+    first["key 3"] = "changed"
+    del first["key 4"]
+    assert second == named(9)
+    assert safe_loads(data, policy=policy) == named(9)
+
+
+def test_keys_in_another_order_give_a_dict_in_that_order(policy: Policy) -> None:
+    orders = [named(8), dict(reversed(named(8).items())), dict(sorted(named(8).items(), key=repr))]
+    for _ in range(TIMES):
+        for order in orders:
+            data = pickle.dumps(order)
+            same_table(safe_loads(data, policy=policy), data)
+
+
+@pytest.mark.parametrize("count", [3, 20, 64])
+def test_of_a_key_that_comes_twice_the_last_value_counts(count: int, policy: Policy) -> None:
+    for twin in ("key 0", b"key 0", f"key {count - 2}"):
+        pairs = [*named(count - 1).items(), (twin, "last")]
+        data = b"}(" + b"".join(push(key) + push(value) for key, value in pairs) + b"u."
+        for _ in range(TIMES):
+            same_table(safe_loads(data, policy=policy), data)
+
+
+def test_keys_that_others_drove_out_are_read_again(policy: Policy) -> None:
+    data = pickle.dumps(named(12))
+    taught(data, policy)
+    for i in range(0, 5000, 10):
+        safe_loads(pickle.dumps(named(10, f"other {i}")), policy=policy)
+    for _ in range(TIMES):
+        same_table(safe_loads(data, policy=policy), data)
+
+
+@pytest.mark.parametrize(
+    "value", [[], {}, (), ([],), {1}, Decimal(1), uuid.UUID(int=1), datetime(2020, 1, 1)]
+)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_collector_tracks_a_dict_that_pickle_would_have_it_track(
+    value: Any, protocol: int, policy: Policy
+) -> None:
+    plain = pickle.dumps(named(5), protocol)
+    assert gc.is_tracked(taught(plain, policy)) is gc.is_tracked(pickle.loads(plain))
+    data = pickle.dumps({**named(5), "key 2": value}, protocol)
+    if gc.is_tracked(pickle.loads(data)):
+        assert gc.is_tracked(taught(data, policy))
+
+
+def test_a_cycle_through_a_dict_of_known_keys_is_collected(policy: Policy) -> None:
+    value: dict[str, Any] = {**named(4), "items": []}
+    value["items"].append(value)
+    data = pickle.dumps(value)
+    taught(data, policy)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            loaded = safe_loads(data, policy=policy)
+            assert loaded["items"][0] is loaded
+        del loaded
+        assert gc.collect() >= 20
+    finally:
+        gc.enable()
+
+
+def test_a_collection_in_between_sees_dicts_that_are_complete(policy: Policy) -> None:
+    rows = [{**named(6), "own": [i], "more": {"x": 1, "y": [], "z": ()}} for i in range(300)]
+    data = pickle.dumps(rows)
+    held = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        assert taught(data, policy) == rows
+    finally:
+        gc.set_threshold(*held)
+
+
+def test_values_of_known_keys_are_owned_once_by_each_dict(policy: Policy) -> None:
+    row = {"first": ["x"], "second": None, "third": "text of its own", "fourth": 1 << 70}
+    shared: list[str] = ["shared"]
+    data = pickle.dumps([{**row, "shared": shared}, {**row, "shared": shared}, dict(row)])
+    for _ in range(TIMES):
+        value, expected = safe_loads(data, policy=policy), pickle.loads(data)
+        for one, other in zip(value, expected):
+            for key in one.keys() & {"first", "shared"}:
+                assert sys.getrefcount(one[key]) == sys.getrefcount(other[key])
+        del one, other
+        assert sys.getrefcount(value[0]["third"]) <= sys.getrefcount(expected[0]["third"])
+        assert sys.getrefcount(value[0]["fourth"]) <= sys.getrefcount(expected[0]["fourth"])
+
+
+def test_none_and_other_singletons_keep_their_references(policy: Policy) -> None:
+    rows = [
+        dict.fromkeys(named(count), item) for count in (2, 3, 30, 64) for item in (None, True, ())
+    ]
+    data = pickle.dumps(rows)
+    taught(data, policy)
+    before = [sys.getrefcount(item) for item in (None, True, ())]
+    for _ in range(300):
+        safe_loads(data, policy=policy)
+    after = [sys.getrefcount(item) for item in (None, True, ())]
+    assert all(abs(one - other) < 100 for one, other in zip(before, after))
+
+
+def test_a_known_key_is_owned_by_those_that_hold_it(policy: Policy) -> None:
+    data = pickle.dumps(named(10, "one of ten"))
+    key = next(iter(taught(data, policy)))
+    before = sys.getrefcount(key)
+    held = [safe_loads(data, policy=policy) for _ in range(50)]
+    assert sys.getrefcount(key) == before + 50
+    del held
+    assert sys.getrefcount(key) == before
+
+
+def test_more_keys_than_one_batch_brings_are_all_there(policy: Policy) -> None:
+    for count in (64, 65, BATCH - 1, BATCH, BATCH + 3, BATCH + 64, 2 * BATCH + 1):
+        data = pickle.dumps(named(count, "large"))
+        for _ in range(TIMES):
+            same_table(safe_loads(data, policy=policy), data)
+
+
+@pytest.mark.parametrize("first", [1, 3, 5, 40, 64])
+@pytest.mark.parametrize("second", [1, 3, 5, 40, 64])
+def test_a_dict_that_has_keys_already_takes_more(first: int, second: int, policy: Policy) -> None:
+    def batch(count: int, start: int, value: Any) -> bytes:
+        pairs = (push(f"key {i}") + push(value) for i in range(start, start + count))
+        return b"(" + b"".join(pairs) + b"u"
+
+    known = b"}" + batch(second, 0, None) + b"."
+    for start in (0, 1, first):
+        data = b"}" + batch(first, 0, [1]) + batch(second, start, "new") + b"."
+        for _ in range(TIMES):
+            same_table(safe_loads(known, policy=policy), known)
+            same_table(safe_loads(data, policy=policy), data)
+
+
+def test_a_subclass_of_str_that_equals_a_key_finds_it_and_never_is_one(policy: Policy) -> None:
+    class Own(str):
+        __slots__ = ()
+
+    value = taught(pickle.dumps(named(5)), policy)
+    assert value[Own("key 3")] == 3
+    value[Own("key 3")] = "changed"
+    again = taught(pickle.dumps(named(5)), policy)
+    assert again == named(5)
+    assert {type(key) for key in [*value, *again]} == {str}
+
+
+# ---- UUIDs
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_uuid_is_the_uuid_that_pickle_makes(protocol: int) -> None:
+    for number in (0, 1, 127, 128, 255, 1 << 63, 1 << 64, (1 << 127) - 1, 1 << 127, (1 << 128) - 1):
+        for safe in uuid.SafeUUID:
+            value = uuid.UUID(int=number, is_safe=safe)
+            made = safe_loads(pickle.dumps(value, protocol))
+            assert type(made) is uuid.UUID
+            assert (made, hash(made), str(made)) == (value, hash(value), str(value))
+            assert (made.int, made.is_safe) == (number, safe)
+            assert type(made.int) is int
+            assert pickle.loads(pickle.dumps(made)) == value
+            with pytest.raises(TypeError):
+                made.int = 5  # type: ignore[misc]
+
+
+def test_uuids_are_freed_with_what_they_hold() -> None:
+    data = pickle.dumps([uuid.UUID(int=(1 << 100) + i) for i in range(20)])
+    kind = sys.getrefcount(uuid.UUID)
+    made = safe_loads(data)
+    assert {sys.getrefcount(one.int) for one in made} == {2}
+    assert gc.is_tracked(made[0]) is gc.is_tracked(uuid.UUID(int=5))
+    assert sys.getrefcount(uuid.UUID) >= kind
+    for _ in range(100):
+        safe_loads(data)
+    del made
+    assert abs(sys.getrefcount(uuid.UUID) - kind) < 20
+
+
+# ---- text
+
+
+@pytest.mark.parametrize("character", CHARACTERS.values(), ids=CHARACTERS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_text_of_any_kind_and_length_is_what_was_written(
+    character: str, protocol: int, policy: Policy
+) -> None:
+    for length in range(71):
+        for at in {0, length // 2, length}:
+            text = "x" * at + character + "y" * (length - at)
+            for value in (text, character * length):
+                data = pickle.dumps([value, {value: value}], protocol)
+                made, expected = taught(data, policy), pickle.loads(data)
+                assert made == [value, {value: value}]
+                assert hash(made[0]) == hash(value)
+                assert sys.getsizeof(made[0]) <= sys.getsizeof(expected[0])
+                assert made[1][value] == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\0", "\x7f", "\x80", "\xff", "a\0b", "\n\r\\", "\\u0041", "€\\\n😀\x1a"]
+)
+def test_raw_unicode_escape_gives_what_was_written(text: str, policy: Policy) -> None:
+    for repeat in (1, 5, 40):
+        data = pickle.dumps([text * repeat, {text * repeat: 1}], 0)
+        assert taught(data, policy) == pickle.loads(data) == [text * repeat, {text * repeat: 1}]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\xff", b"a\x80", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80", b"abcdefgh\xff"]
+)
+@pytest.mark.parametrize("key", [False, True])
+def test_text_that_is_no_utf8_is_refused_as_pickle_refuses_it(raw: bytes, key: bool) -> None:
+    text = b"\x8c" + bytes([len(raw)]) + raw
+    data = b"}" + text + b"Ns." if key else text + b"."
+    try:
+        expected = pickle.loads(data)
+    except UnicodeDecodeError:
+        with pytest.raises(pickle.UnpicklingError):
+            safe_loads(data)
+    else:
+        assert safe_loads(data) == expected
+
+
+# ---- other values
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("length", [*range(12), 255, 256, 257, 70_000])
+def test_bytes_and_tuples_and_sets_have_what_was_written(length: int, protocol: int) -> None:
+    raw = bytes(i % 251 for i in range(length))
+    items = tuple(range(length))
+    value = [raw, bytearray(raw), items, set(items), frozenset(items)]
+    made = safe_loads(pickle.dumps(value, protocol))
+    assert made == value
+    assert list(map(type, made)) == list(map(type, value))
+
+
+@pytest.mark.parametrize(
+    "number", [0, -1, 255, 256, -(2**31), 2**63 - 1, -(2**63), 2**63, 2**200, -(2**200)]
+)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_numbers_are_what_was_written(number: int, protocol: int) -> None:
+    value = [number, float(number), -0.0, 1e308]
+    assert list(map(repr, safe_loads(pickle.dumps(value, protocol)))) == list(map(repr, value))
+
+
+def jsonable(character: str) -> Iterator[Any]:
+    for length in (0, 1, 2, 7, 8, 9, 63, 64, 65, 300):
+        text = character * length
+        yield {
+            "text": text,
+            text + "k": [text, (text, length)],
+            "more": {text + str(i): i for i in range(9)},
+        }
+    yield {
+        character: {1: (1, 2), None: []},
+        " tag": character,
+        "big": [2**63 - 1, 2**63, -(2**63), 2**80],
+    }
+    yield {" " + character: 1}
+
+
+@pytest.mark.parametrize("character", CHARACTERS.values(), ids=CHARACTERS)
+def test_json_of_text_numbers_and_containers_comes_back(character: str) -> None:
+    serializer = SessionSerializer(format="json")
+    for session in jsonable(character):
+        assert serializer.loads(serializer.dumps(session)) == session
+
+
+# ---- memory
+
+
+def sessions() -> list[bytes]:
+    """Varied pickles, each with known keys, lists, late memo entries and refusals."""
+    text = "a text that is fetched again"
+    values: list[Any] = [
+        named(3), named(64), named(65), [named(5)] * 3, [named(7), named(7)],
+        [text, text, {text: text}], [Decimal("1.50")] * 3, [uuid.uuid4(), uuid.uuid4()],
+        [datetime(2020, 1, i + 1, 5) for i in range(20)], list(range(3000)),
+        {1: {2: {3: set("abc")}}}, {"é€": "😀", "\ud800": b"\xff"},
+    ]  # fmt: skip
+    cycle: dict[str, Any] = {**named(5), "list": []}
+    cycle["list"].append(cycle)
+    made = [pickle.dumps(value, protocol) for value in [*values, cycle] for protocol in PROTOCOLS]
+    made += [data[: len(data) // 2] for data in made]
+    made.append(pickled({**named(20), "bad": Raw(b"cos\nsystem\n")}))
+    return made
+
+
+def test_many_loads_of_varied_sessions_do_not_grow_memory(
+    policy: Policy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL + 1, "plainpickle.security")
+    made = sessions()
+
+    def load_all() -> None:
+        for data in made:
+            with contextlib.suppress(pickle.UnpicklingError):
+                safe_loads(data, policy=policy)
+
+    tracemalloc.start()
+    try:
+        for _ in range(TIMES):
+            load_all()
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            load_all()
+        gc.collect()
+        # What the tables hold comes and goes; a word lost in each load would be more.
+        grown = tracemalloc.get_traced_memory()[0] - before
+        assert grown < 8 * 100 * len(made)
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_policy_remembers_is_freed_with_it() -> None:
+    data = [pickle.dumps(named(20, f"some {i}")) for i in range(100)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(5):
+            policy = Policy()
+            for each in data:
+                taught(each, policy)
+            del policy
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 65_536
+    finally:
+        tracemalloc.stop()
+
+
+def test_long_keys_do_not_stay_behind(policy: Policy) -> None:
+    def load(number: int) -> None:
+        keys = [str(number) + character * 100_000 for character in "abc"]
+        safe_loads(pickle.dumps([dict.fromkeys(keys) for _ in range(4)]), policy=policy)
+
+    load(-1)
+    tracemalloc.start()
+    try:
+        for number in range(30):
+            load(number)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
