@@ -253,7 +253,7 @@ fn is_identifier(name: &str) -> bool {
 
 /// Where, in UTF-8 with lone surrogates, the low one of a high and a low one stands: their escapes
 /// would be read as one character.
-pub(crate) fn split_pair(raw: &[u8]) -> Option<usize> {
+pub fn split_pair(raw: &[u8]) -> Option<usize> {
     let is_pair = |six: &[u8]| matches!(six, [0xED, 0xA0..=0xAF, _, 0xED, 0xB0..=0xBF, _]);
     raw.windows(6).position(is_pair).map(|start| start + 3)
 }
