@@ -222,6 +222,16 @@ pub fn extend<'py>(list: &Bound<'py, PyList>, items: impl ExactSizeIterator<Item
     Ok(())
 }
 
+/// The hash of a `str` as far as it was computed before; of the same text always the same, once it was.
+#[inline]
+pub fn known_hash(text: &Bound<'_, PyAny>) -> isize {
+    if !text.is_exact_instance_of::<PyString>() {
+        return 0;
+    }
+    // SAFETY: a live str, whose head is that of each str; the field is only read.
+    unsafe { (*text.as_ptr().cast::<ffi::PyASCIIObject>()).hash }
+}
+
 /// The characters of a `str` that is known to be ASCII.
 #[inline]
 pub fn ascii<'t>(text: &'t Bound<'_, PyString>) -> Option<&'t [u8]> {

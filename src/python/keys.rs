@@ -18,9 +18,9 @@ const KEYS: usize = 2048;
 /// The longest key that is kept, in bytes.
 const KEY_BYTES: usize = 64;
 /// Sets of keys that are kept.
-const SHAPES: usize = 64;
+const SHAPES: usize = 256;
 /// How many keys such a set has: smaller dicts are as quickly filled, larger ones are rare.
-const SHAPE_KEYS: std::ops::RangeInclusive<usize> = 3..=64;
+const SHAPE_KEYS: std::ops::RangeInclusive<usize> = 3..=32;
 
 /// The tables of one policy.
 #[derive(Default)]
@@ -67,12 +67,11 @@ impl Tables {
     /// A key that was seen before.
     #[inline]
     pub fn known<'py>(&self, py: Python<'py>, raw: &[u8], hash: u64) -> Option<&Bound<'py, PyString>> {
-        match self.keys.get((hash >> 53) as usize) {
-            Some(Some((known, text))) if *known == hash => {
-                Some(text.bind(py)).filter(|text| ffi::ascii(text).is_some_and(|text| same(text, raw)))
-            }
-            _ => None,
-        }
+        let place = self.keys.get(2 * (hash >> 54) as usize..)?.first_chunk::<2>()?;
+        place.iter().flatten().find(|(known, _)| *known == hash).and_then(|(_, text)| {
+            let text = text.bind(py);
+            ffi::ascii(text).is_some_and(|text| same(text, raw)).then_some(text)
+        })
     }
 
     /// A key that is kept from now on.
@@ -82,9 +81,10 @@ impl Tables {
             self.keys.resize_with(KEYS, || None);
         }
         let made = ffi::utf8(py, raw)?;
-        if let Some(place) = self.keys.get_mut((hash >> 53) as usize) {
-            *place = Some((hash, made.clone().unbind()));
-        }
+        // The older of two goes.
+        let at = 2 * (hash >> 54) as usize;
+        self.keys.swap(at, at + 1);
+        self.keys[at] = Some((hash, made.clone().unbind()));
         Ok(made)
     }
 
@@ -101,10 +101,14 @@ impl Tables {
         let keys = || pairs.iter().map(|(key, _)| key.as_ptr() as usize);
         // The first and the last key and their number find the set; all keys are compared.
         let ends = [pairs.iter().next(), pairs.iter().next_back()];
-        let hash =
-            ends.into_iter().flatten().fold(pairs.count() as u64, |hash, (key, _)| mix(hash, key.as_ptr() as u64));
-        let shape = self.shapes.get((hash >> 58) as usize).filter(|shape| shape.hash == hash);
-        let Some(made) = shape.and_then(|shape| shape.made.as_ref()).filter(|made| {
+        let hash = ends
+            .into_iter()
+            .flatten()
+            .fold(pairs.count() as u64, |hash, (key, _)| mix(hash, ffi::known_hash(key) as u64));
+        let place = self.shapes.get(2 * (hash >> 57) as usize..).and_then(|shapes| shapes.first_chunk::<2>());
+        let mut made =
+            place.into_iter().flatten().filter(|shape| shape.hash == hash).filter_map(|shape| shape.made.as_ref());
+        let Some(made) = made.find(|made| {
             made.keys.len() == pairs.count() && made.keys.iter().zip(keys()).all(|(held, key)| *held == key)
         }) else {
             self.learn_shape(dict.py(), pairs, hash);
@@ -130,13 +134,14 @@ impl Tables {
         if self.shapes.is_empty() {
             self.shapes.resize_with(SHAPES, Shape::default);
         }
-        let Some(shape) = self.shapes.get_mut((hash >> 58) as usize) else {
-            return;
-        };
-        if shape.hash == hash && shape.made.is_none() {
-            shape.made = Made::of(py, pairs);
-        } else {
-            *shape = Shape { hash, made: None };
+        let at = 2 * (hash >> 57) as usize;
+        match self.shapes[at..at + 2].iter_mut().find(|shape| shape.hash == hash && shape.made.is_none()) {
+            Some(shape) => shape.made = Made::of(py, pairs),
+            None => {
+                // The older of two goes.
+                self.shapes.swap(at, at + 1);
+                self.shapes[at] = Shape { hash, made: None };
+            }
         }
     }
 }
