@@ -27,6 +27,8 @@ pub(super) type Args<V> = SmallVec<[Slot<V>; 4]>;
 /// The bytes of a date or time.
 type Raw = SmallVec<[u8; DATETIME_BYTES]>;
 
+/// Text up to this size is encoded here; CPython is faster where it is long.
+const ENCODED_BYTES: usize = 256;
 const DATE_BYTES: usize = 4;
 const TIME_BYTES: usize = 6;
 const DATETIME_BYTES: usize = 10;
@@ -146,6 +148,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// The bytes of `_codecs.encode(text, "latin1")`, as protocols below 3 write them, out of the text
     /// that was just read; or the datetime, date or time that is made of them right away.
     fn encode_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+        if raw.len() > ENCODED_BYTES {
+            return Ok(None);
+        }
         let leaf = self.offset;
         let put = self.next_put(&reader, 0);
         let (get, index) = match reader.rest().get(put..) {
