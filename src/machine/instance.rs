@@ -339,7 +339,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.copy_entries(&lists, &made)
             }
             (Some(Known::SortedDict), Some(made)) => self.reorder(&made, &state),
+            (Some(Known::Uuid), Some(_)) => Err(ErrorKind::Misplaced("a second state for a UUID").into()),
             (Some(_), Some(_)) => Ok(()),
+            // Now: its state may be changed once it was read.
+            (Some(Known::Uuid), None) => {
+                let made = self.uuid(Some(&state))?;
+                if let Pending::Instance(instance) = &mut self.pending[pending] {
+                    instance.made = Some(made);
+                }
+                Ok(())
+            }
             // Python 2 writes an empty state for whatever could have one.
             (None, None) if self.sink.view(&state) == View::Dict && self.sink.len(&state) == 0 => Ok(()),
             (_, None) => {
