@@ -35,7 +35,8 @@ struct Used {
     end: usize,
     count: usize,
     offsets: SmallVec<[usize; 2]>,
-    allowed: bool,
+    /// Where the policy refuses it first: a name of Python 2 may be refused behind a newer PROTO only.
+    refused: Option<usize>,
 }
 
 /// One global, and where it is named.
@@ -76,14 +77,13 @@ impl Report {
             name: policy::escaped_part(&self.names[used.name..used.end]),
             count: used.count,
             offsets: &used.offsets,
-            allowed: used.allowed,
+            allowed: used.refused.is_none(),
         })
     }
 
     /// The first global that the policy does not allow, and where it stands.
     pub fn first_refused(&self) -> Option<(GlobalUse<'_>, usize)> {
-        let refused = self.used.iter().enumerate().filter(|(_, used)| !used.allowed);
-        let first = refused.filter_map(|(place, used)| Some((place, *used.offsets.first()?)));
+        let first = self.used.iter().enumerate().filter_map(|(place, used)| Some((place, used.refused?)));
         let (place, offset) = first.min_by_key(|(_, offset)| *offset)?;
         Some((self.globals().nth(place)?, offset))
     }
@@ -111,11 +111,14 @@ impl Report {
             self.names.push_str(module);
             self.names.push_str(name);
             let (name, end) = (start + module.len(), self.names.len());
-            self.used.push(Used { start, name, end, count: 0, offsets: SmallVec::new(), allowed });
+            self.used.push(Used { start, name, end, count: 0, offsets: SmallVec::new(), refused: None });
             self.used.len() - 1
         });
         let found = &mut self.used[place];
         found.count += 1;
+        if !allowed {
+            found.refused.get_or_insert(offset);
+        }
         if found.offsets.len() < OFFSETS {
             found.offsets.push(offset);
         }

@@ -606,3 +606,13 @@ def test_json_shows_what_is_refused_as_an_inert_stub() -> None:
         "args": {" t": []},
         "state": {"n": 5},
     }
+
+
+def test_a_name_that_is_refused_behind_a_newer_protocol_only_is_reported_as_refused() -> None:
+    data = b"(c__builtin__\nset\n(]tR\x80\x05c__builtin__\nset\n]\x85Rt."
+    report = inspect(data)
+    assert (report.verdict, report.globals[0].allowed) == ("refused", False)
+    with pytest.raises(plainpickle.ForbiddenGlobal) as raised:
+        safe_loads(data)
+    assert report.error is not None
+    assert report.error.offset == raised.value.offset == data.rindex(b"c__builtin__")
