@@ -225,10 +225,9 @@ pub fn decode<'a, S: Sink<'a>>(
     options: &Options<'_>,
 ) -> Result<Decoded<S::Value>, Failure<S::Error>> {
     let mut machine = Machine::new(data, sink, policy, limits, options)?;
-    let value = machine.run()?;
-    let scratch = Scratch { marks: std::mem::take(&mut machine.marks), memo: std::mem::take(&mut machine.memo) };
-    machine.sink.give_back(scratch.cleared());
-    Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
+    let value = machine.run();
+    machine.give_back();
+    Ok(Decoded { value: value?, size: machine.reader.position(), protocol: machine.protocol })
 }
 
 /// Decodes tagged JSON. Nothing but whitespace may follow it.
@@ -239,7 +238,10 @@ pub fn decode_json<'a, S: Sink<'a>>(
     limits: &Limits,
 ) -> Result<S::Value, Failure<S::Error>> {
     let options = Options::default();
-    Machine::new(data, sink, policy, limits, &options)?.run_json(data)
+    let mut machine = Machine::new(data, sink, policy, limits, &options)?;
+    let value = machine.run_json(data);
+    machine.give_back();
+    value
 }
 
 /// Decodes one pickle of a stream, in which later ones refer to what earlier ones memoized.
@@ -258,6 +260,7 @@ pub fn decode_next<'a, S: Sink<'a>>(
     machine.earlier = Some(earlier);
     let value = machine.run()?;
     machine.keep_memo()?;
+    machine.give_back();
     Ok(Decoded { value, size: machine.reader.position(), protocol: machine.protocol })
 }
 
@@ -348,6 +351,12 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
 }
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
+    /// Gives the sink its tables back.
+    fn give_back(&mut self) {
+        let scratch = Scratch { marks: std::mem::take(&mut self.marks), memo: std::mem::take(&mut self.memo) };
+        self.sink.give_back(scratch.cleared());
+    }
+
     /// Carries out opcodes up to STOP, and states offset and opcode in whatever goes wrong.
     fn run(&mut self) -> Step<'a, S, S::Value> {
         self.run_on().map_err(|failure| match failure {
@@ -420,7 +429,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 op::LONG1 => {
                     let raw = reader.counted1()?;
                     match raw.len() {
-                        0..=8 => self.push_int(reader::signed(raw))?,
+                        size @ 0..=8 if size as u64 * 8 <= self.budget.limits().int_bits => {
+                            self.push_int(reader::signed(raw))?;
+                        }
                         _ => self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?,
                     }
                 }
@@ -927,12 +938,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn push_long(&mut self, raw: &[u8]) -> Step<'a, S> {
         limits::check(raw.len() as u64 * 8, self.budget.limits().int_bits, Limit::IntBits)?;
         let value = match raw.len() {
-            0..=8 => {
-                let fill = if raw.last().is_some_and(|&byte| byte >= 0x80) { 0xFF } else { 0 };
-                let mut bytes = [fill; 8];
-                bytes[..raw.len()].copy_from_slice(raw);
-                self.sink.int(i64::from_le_bytes(bytes))?
-            }
+            0..=8 => self.sink.int(reader::signed(raw))?,
             _ => self.sink.big_int(raw)?,
         };
         self.push(value)

@@ -88,7 +88,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match self.stack.last() {
             Some(Slot::Global(class)) if !S::OPAQUE && !S::SALVAGE && self.stack.len() > self.fence() => {
                 match self.globals[*class as usize].target {
-                    Target::Known(row, _) => Some(row),
+                    Target::Known(row, _) if row.uses & globals::CALL != 0 => Some(row),
                     _ => None,
                 }
             }
@@ -108,6 +108,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         let put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
         rest.get(put) == Some(&op::REDUCE)
+    }
+
+    /// Pays for a call that is carried out ahead as for what it stands for: a tuple, its items and leaves.
+    #[inline(always)]
+    fn pay_arguments(&mut self, items: usize, leaves: usize) -> Step<'a, S> {
+        self.budget.memory(cost::TUPLE + cost::ITEM * items + S::LEAF * leaves)?;
+        self.budget.depth(1)?;
+        self.budget.work(items)?;
+        Ok(())
     }
 
     /// Puts `value` in the place of the global on top of the stack, behind the PUTs, TUPLE1 and REDUCE
@@ -168,9 +177,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let Some(bytes) = std::str::from_utf8(raw).ok().filter(|_| latin1).and_then(latin1::encode) else {
             return Ok(None);
         };
-        // Paid for as what it stands for.
-        self.budget.memory(cost::TUPLE + 2 * cost::ITEM + 3 * S::LEAF + bytes.len())?;
-        self.budget.work(2 + bytes.len() / 4)?;
+        self.pay_arguments(2, 3)?;
+        self.budget.memory(bytes.len())?;
+        self.budget.work(bytes.len() / 4)?;
         self.put_late(&mut reader, Index::leaf(leaf))?;
         self.pass(get, &mut reader)?;
         self.pass(1, &mut reader)?;
@@ -200,9 +209,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         else {
             return Ok(None);
         };
-        // Paid for as what it stands for.
-        self.budget.memory(cost::TUPLE + cost::ITEM + 2 * S::LEAF)?;
-        self.budget.work(1)?;
+        self.pay_arguments(1, 2)?;
         self.pay_digits(digits, false)?;
         let value = self.decimal_again(raw)?;
         let leaf = self.offset;
@@ -251,29 +258,26 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         late: [Index; 2],
         mut reader: Reader<'a>,
     ) -> Step<'a, S, Option<Reader<'a>>> {
+        let called = self.is_argument(&reader);
         // What is wrong is said by the long way.
         let value = match row.known {
             Known::DateTime => match split_datetime(raw) {
-                Ok((day, clock)) if self.is_argument(&reader) => {
-                    self.sink.known(KnownValue::DateTime(day, clock, None))?
-                }
+                Ok((day, clock)) if called => KnownValue::DateTime(day, clock, None),
                 Ok((day, clock)) if late[0].is_leaf() => return self.zoned(day, clock, reader),
-                Ok(_) => return Ok(None),
+                _ => return Ok(None),
+            },
+            Known::Date if called => match split_date(raw) {
+                Ok(day) => KnownValue::Date(day),
                 Err(_) => return Ok(None),
             },
-            Known::Date if self.is_argument(&reader) => match split_date(raw) {
-                Ok(day) => self.sink.known(KnownValue::Date(day))?,
-                Err(_) => return Ok(None),
-            },
-            Known::Time if self.is_argument(&reader) => match split_time(raw) {
-                Ok(clock) => self.sink.known(KnownValue::Time(clock, None))?,
+            Known::Time if called => match split_time(raw) {
+                Ok(clock) => KnownValue::Time(clock, None),
                 Err(_) => return Ok(None),
             },
             _ => return Ok(None),
         };
-        // Paid for as what it stands for.
-        self.budget.memory(cost::TUPLE + cost::ITEM + 2 * S::LEAF)?;
-        self.budget.work(1)?;
+        self.pay_arguments(1, 2)?;
+        let value = self.sink.known(value)?;
         self.push_called(value, late, &mut reader)?;
         Ok(Some(reader))
     }
@@ -294,8 +298,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             _ => return Ok(None),
         };
-        self.budget.memory(cost::TUPLE + 2 * cost::ITEM + 2 * S::LEAF)?;
-        self.budget.work(2)?;
+        self.pay_arguments(2, 2)?;
         let value = self.sink.known(KnownValue::DateTime(day, clock, Some(&zone)))?;
         self.put_late(&mut reader, Index::leaf(leaf as usize))?;
         self.pass(2, &mut reader)?;
@@ -357,7 +360,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         match ahead.opcode() {
             Ok(op::LONG1) => match ahead.counted1() {
                 // Not negative, and within 128 bits.
-                Ok(raw) if raw.len() <= wide.len() && raw.last().is_some_and(|&high| high < 0x80) => {
+                Ok(raw)
+                    if raw.len() <= wide.len()
+                        && raw.len() as u64 * 8 <= self.budget.limits().int_bits
+                        && raw.last().is_some_and(|&high| high < 0x80) =>
+                {
                     wide[..raw.len()].copy_from_slice(raw);
                 }
                 _ => return Ok(None),
@@ -372,6 +379,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         // Paid for as what it stands for.
         self.budget.memory(cost::TUPLE + cost::ENTRY + cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
+        self.budget.depth(1)?;
         let uuid = self.sink.known(KnownValue::Uuid(u128::from_le_bytes(int), None))?;
         self.put_kept(&mut reader, || Entry::Value(uuid.clone(), 0))?;
         self.pass(1, &mut reader)?;

@@ -13,7 +13,7 @@ use super::{Global, Machine, SHALLOW, Slot, Step, cost};
 /// The place of a container that nothing memoized.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// Text and bytes up to this size are made again when they are fetched for the first time.
+/// Text up to this size is made again when it is fetched for the first time.
 const LATE_BYTES: usize = 256;
 
 /// What the memo has under an index, in one word: most of it is never fetched.
@@ -23,8 +23,8 @@ pub(super) struct Index(u64);
 impl Index {
     const EMPTY: Self = Self(0);
     const KIND: u64 = 7;
-    /// Short text or bytes, a key, a tuple of such a leaf, or the state of a UUID, that nothing has
-    /// fetched yet: the offset of the leaf's opcode.
+    /// Short text, the bytes of a moment, a key, a tuple of such a leaf, or the state of a UUID, that nothing
+    /// has fetched yet: the offset of the leaf's opcode.
     const LEAF: u64 = 1;
     const KEY: u64 = 2;
     const TUPLE: u64 = 3;
@@ -301,11 +301,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.share(slot)?
             }
             Some(Entry::Pending(pending)) => Slot::Pending(*pending),
-            Some(Entry::Pair(offset, zone)) => {
-                let (offset, zone) = (*offset as usize, zone.clone());
+            Some(Entry::Pair(offset, second)) => {
+                let (offset, second) = (*offset as usize, second.clone());
                 self.budget.memory(cost::TUPLE)?;
                 let leaf = self.late_leaf(offset, false)?;
-                let tuple = self.sink.tuple([leaf, zone].into_iter())?;
+                let tuple = self.sink.tuple([leaf, second].into_iter())?;
                 self.kept[number] = Entry::Value(tuple.clone(), 1);
                 self.share(Slot::Value(tuple, 1))?
             }
@@ -503,7 +503,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::SHORT_BINUNICODE => self.sink.utf8(reader.counted1()?),
             op::BINUNICODE => self.sink.utf8(reader.counted4()?),
             op::LONG1 => self.sink.big_int(reader.counted1()?),
-            op::UNICODE => self.unicode(reader.line()?),
             _ => Err(ErrorKind::Internal("a memo entry points nowhere".into()).into()),
         }
     }

@@ -20,9 +20,9 @@ unsafe fn owned<'py, T>(py: Python<'py>, pointer: *mut ffi::PyObject) -> PyResul
     unsafe { Bound::from_owned_ptr_or_err(py, pointer).map(|object| object.cast_into_unchecked()) }
 }
 
-/// Whether a list's items stand in an array of their own, as they do where the interpreter has its lock:
-/// objects have two words there, and more in a build without it.
-const PLAIN_LISTS: bool = size_of::<ffi::PyObject>() == 2 * size_of::<usize>();
+/// Whether the interpreter has its lock, and lists and dicts are laid out as they always were: objects have
+/// two words there, and more in a build without it.
+const LOCKED: bool = size_of::<ffi::PyObject>() == 2 * size_of::<usize>();
 
 fn done(py: Python<'_>, code: i32) -> PyResult<()> {
     if code < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
@@ -187,7 +187,7 @@ pub fn append<'py>(list: &Bound<'py, PyList>, item: &Bound<'py, PyAny>) -> PyRes
 #[inline]
 pub fn extend<'py>(list: &Bound<'py, PyList>, items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>) -> PyResult<()> {
     let (held, count) = (list.len(), items.len());
-    if !PLAIN_LISTS {
+    if !LOCKED {
         for item in items {
             append(list, &item)?;
         }
@@ -319,7 +319,7 @@ impl Layout {
     /// Searches a dict whose values are all different. `size`: bytes of its table.
     pub fn of(dict: &Bound<'_, PyDict>, size: usize) -> Option<Self> {
         let words = size / size_of::<usize>();
-        if !PLAIN_LISTS || size_of::<usize>() != 8 || words < 4 {
+        if !LOCKED || size_of::<usize>() != 8 || words < 4 {
             return None;
         }
         // SAFETY: a live dict that nothing else refers to. Its table is one block, whose size the
