@@ -14,6 +14,6 @@ class PlainpickleConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         """Registers the checks."""
-        from plainpickle.django import checks
+        from plainpickle.django.checks import register
 
-        checks.register()
+        register()

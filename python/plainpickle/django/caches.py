@@ -158,21 +158,30 @@ class _Zlib:
 
     @staticmethod
     def decompress(data: bytes) -> bytes:
-        limits = configuration().limits or plainpickle.Limits()
-        inflate = zlib.decompressobj()
         try:
-            found = inflate.decompress(
-                data, 0 if limits.max_bytes is None else limits.max_bytes + 1
-            )
-        except zlib.error:
-            found = b""
-        if inflate.eof:
-            return found
-        if inflate.unconsumed_tail:
-            _refuse(LimitExceeded("too large", limit="max_bytes", kind="limit"), data)
-        else:
-            _refuse(MalformedPickle("no zlib", kind="no_zlib"), data)
-        return b""
+            return inflated(data)
+        except UnpicklingError as error:
+            _refuse(error, data)
+            return b""
+
+
+def inflated(data: bytes) -> bytes:
+    """What zlib had compressed, up to one byte over ``max_bytes`` of the limits.
+
+    Raises:
+        UnpicklingError: it is larger, cut off, or something else.
+    """
+    limits = configuration().limits or plainpickle.Limits()
+    inflate = zlib.decompressobj()
+    try:
+        found = inflate.decompress(data, 0 if limits.max_bytes is None else limits.max_bytes + 1)
+    except zlib.error:
+        found = b""
+    if inflate.eof:
+        return found
+    if inflate.unconsumed_tail:
+        raise LimitExceeded("larger than max_bytes", limit="max_bytes", kind="limit")
+    raise MalformedPickle("not compressed by zlib", kind="no_zlib")
 
 
 def _refuse(error: UnpicklingError, data: bytes) -> None:

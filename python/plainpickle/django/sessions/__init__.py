@@ -70,29 +70,30 @@ class LegacySessions:
             found: dict[str, Any] = super().decode(session_data)  # type: ignore[misc]
             return found
         try:
-            payload = self._verified(session_data)
+            payload = verified(session_data, type(self))
             session: dict[str, Any] = self.serializer().loads(payload)
         except Exception:  # as Django: whatever it is, the session is empty
             _logger.warning("Session data corrupted")
             return {}
         return session
 
-    def _verified(self, session_data: str) -> bytes:
-        """The payload of a row of the old form: base64 of its HMAC in hexadecimal, ``:``, and it.
-
-        Raises:
-            ValueError: it is no base64, holds no ``:``, or its signature is wrong.
-        """
-        given, colon, payload = base64.b64decode(session_data.encode("ascii")).partition(b":")
-        salt = f"django.contrib.sessions{type(self).__name__}"
-        if not colon or not any(
-            constant_time_compare(given, _sha1_hmac(salt, payload, key)) for key in _secret_keys()
-        ):
-            raise ValueError("no valid signature")
-        return payload
-
     def _store(self) -> str:
         return f"django.{type(self).__module__.rpartition('.')[2]}"
+
+
+def verified(session_data: str, store: type) -> bytes:
+    """The payload of a row of the old form: base64 of its HMAC in hexadecimal, ``:``, and it.
+
+    Raises:
+        ValueError: it is no base64, holds no ``:``, or its signature is wrong.
+    """
+    given, colon, payload = base64.b64decode(session_data.encode("ascii")).partition(b":")
+    salt = f"django.contrib.sessions{store.__name__}"
+    if not colon or not any(
+        constant_time_compare(given, _sha1_hmac(salt, payload, key)) for key in _secret_keys()
+    ):
+        raise ValueError("no valid signature")
+    return payload
 
 
 def _secret_keys() -> list[Any]:
