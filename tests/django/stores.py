@@ -16,6 +16,7 @@ from hashlib import md5
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.core.cache import caches
@@ -25,7 +26,6 @@ from django.utils import timezone
 from tests.django import shop
 
 OURS = "plainpickle.django."
-SALT = "django.contrib.sessions.SessionStore"
 COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 CACHE_PREFIX = "django.contrib.sessions.cache"
 
@@ -41,11 +41,14 @@ class Raw:
 
 
 def signed(payload: bytes) -> str:
-    return signing.dumps(payload, salt=SALT, serializer=Raw, compress=True)
+    """A row as the installed Django writes it."""
+    store = db.SessionStore()
+    store.serializer = Raw
+    return str(store.encode(payload))
 
 
 def signed_cookie(payload: bytes) -> str:
-    return signing.dumps(payload, salt=COOKIE_SALT, serializer=Raw, compress=True)
+    return str(signing.dumps(payload, salt=COOKIE_SALT, serializer=Raw, compress=True))
 
 
 def plant_row(session_key: str, data: str) -> None:
@@ -179,7 +182,7 @@ def pymemcache_place(socket: str) -> Place:
 
 
 PLACES = [DB, STOCK_DB, FILE, STOCK_FILE, CACHE_TABLE, CACHE_IN_FILES, IN_MEMORY]
-SERVED = {
+SERVED: dict[str, tuple[Callable[[str], Place], str]] = {
     "redis": (redis_place, "redis_socket"),
     "django-redis": (django_redis_place, "redis_socket"),
     "pymemcache": (pymemcache_place, "memcached_socket"),

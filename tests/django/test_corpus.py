@@ -42,7 +42,8 @@ def name_of(facts: Any) -> str:
 
 
 def raw(facts: dict[str, Any]) -> bytes:
-    return (CORPUS / (facts.get("raw") or facts["pickle"])).read_bytes()
+    data: bytes = (CORPUS / (facts.get("raw") or facts["pickle"])).read_bytes()
+    return data
 
 
 @cache_forever

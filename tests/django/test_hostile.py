@@ -19,11 +19,12 @@ from tests.libraries.canary import Canary
 
 
 @pytest.fixture(params=[*PLACES, *SERVED], ids=str)
-def place(request: pytest.FixtureRequest) -> Any:
-    found = request.param
-    if isinstance(found, str):
-        make, fixture = SERVED[found]
-        found = make(request.getfixturevalue(fixture))
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    if isinstance(request.param, str):
+        make, fixture = SERVED[request.param]
+        found: Place = make(request.getfixturevalue(fixture))
+    else:
+        found = request.param
     with override_settings(**found.settings):
         yield found
 

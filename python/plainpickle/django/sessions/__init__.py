@@ -66,12 +66,13 @@ class LegacySessions:
 
     def decode(self, session_data: str) -> dict[str, Any]:
         """Reads a row or file of either form; one without a valid signature is an empty session."""
-        if ":" in session_data:  # of the signing form, which always has one; base64 has none
-            found: dict[str, Any] = super().decode(session_data)  # type: ignore[misc]
-            return found
         try:
-            payload = verified(session_data, type(self))
-            session: dict[str, Any] = self.serializer().loads(payload)
+            # The signing form always has a colon, base64 never. Django before 3.1, which knows
+            # base64 only, raises for the other, where a session should be empty.
+            if ":" in session_data:
+                session: dict[str, Any] = super().decode(session_data)  # type: ignore[misc]
+            else:
+                session = self.serializer().loads(verified(session_data, type(self)))
         except Exception:  # as Django: whatever it is, the session is empty
             _logger.warning("Session data corrupted")
             return {}
