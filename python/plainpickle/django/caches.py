@@ -185,12 +185,12 @@ def inflated(data: bytes) -> bytes:
     try:
         found = inflate.decompress(data, 0 if limits.max_bytes is None else limits.max_bytes + 1)
     except zlib.error:
-        found = b""
-    if inflate.eof:
-        return found
+        raise MalformedPickle("not compressed by zlib", kind="no_zlib") from None
     if inflate.unconsumed_tail:
         raise LimitExceeded("larger than max_bytes", limit="max_bytes", kind="limit")
-    raise MalformedPickle("not compressed by zlib", kind="no_zlib")
+    if not inflate.eof:
+        raise MalformedPickle("compressed data that is cut off", kind="no_zlib")
+    return found
 
 
 def _refuse(error: UnpicklingError, data: bytes) -> None:
