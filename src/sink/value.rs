@@ -516,7 +516,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
                 // No other value has an S in it.
                 Known::Decimal(*text, digits.iter().any(|byte| byte.eq_ignore_ascii_case(&b's')))
             }
-            KnownValue::PlainDecimal(text) => Known::Decimal(*text, false),
+            KnownValue::PlainDecimal(text, _) => Known::Decimal(*text, false),
             KnownValue::Fraction(numerator, denominator) => Known::Fraction(*numerator, *denominator),
             KnownValue::Uuid(int, safe) => Known::Uuid((int, safe).into()),
             KnownValue::IpInt(ip, int) => Known::IpInt(ip, int.into()),
