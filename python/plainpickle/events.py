@@ -34,6 +34,7 @@ _REASONS = {
     "truncated": "truncated",
     "end_of_input": "truncated",
     "unknown_tag": "unknown_tag",
+    "bad_signature": "bad_signature",
     "internal": "internal",
 }
 
@@ -142,7 +143,7 @@ def report(
         payload: the stored bytes; their length and SHA-256 are reported.
         action: ``"refused"``, ``"dropped"`` for a key of a session that otherwise lives, or
             ``"ignored"`` for what no key of the session holds.
-        format: ``"pickle"`` or ``"json"``.
+        format: ``"pickle"`` or ``"json"``; ``"msgpack"``, or ``"cookie"`` for one as a whole.
         store: where it comes from, unless a context says so.
     """
     where, session = _context.get()
