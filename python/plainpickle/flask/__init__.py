@@ -7,4 +7,4 @@ from plainpickle.flask.cookies import SessionInterface
 from plainpickle.flask.extension import Plainpickle, regenerate
 from plainpickle.flask.hooks import ConfigurationError
 
-__all__ = ["Plainpickle", "SessionInterface", "ConfigurationError", "regenerate"]
+__all__ = ["ConfigurationError", "Plainpickle", "SessionInterface", "regenerate"]

@@ -10,8 +10,8 @@ from flask import current_app, session
 from flask.sessions import SecureCookieSessionInterface
 
 from plainpickle.flask.hooks import (
-    Options,
     ConfigurationError,
+    Options,
     hooks,
     is_flask_session,
     own_copy,

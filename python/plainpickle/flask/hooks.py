@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import functools
 import json
 import pickle
 import sys
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from flask.sessions import SecureCookieSessionInterface
 
 from plainpickle import _core
+from plainpickle.exceptions import UnpicklingError
 from plainpickle.flask.cookies import STORE as COOKIE
 from plainpickle.flask.cookies import SessionInterface
 from plainpickle.flask.opening import MEMCACHED_BAD_DATA, ServerSide
@@ -54,12 +57,12 @@ class Options:
     protocol: int
     on_forbidden: str
 
-    def of_sessions(self, store: str, *, format: str | None = None) -> dict[str, Any]:
-        """The arguments of a serializer of sessions."""
+    def of_sessions(self, store: str, *, default: str = "json") -> dict[str, Any]:
+        """The arguments of a serializer of sessions, and what it writes unless told otherwise."""
         return {
             "policy": self.policy,
             "limits": self.limits,
-            "format": format or self.format or "json",
+            "format": self.format or default,
             "protocol": self.protocol,
             "on_forbidden": self.on_forbidden,
             "store": store,
@@ -101,7 +104,7 @@ def hooks(app: Any, *, sessions: bool = True) -> Iterator[Hook]:
     if sessions:
         yield from _session_hooks(app)
     for cache in caches(app):
-        for hook in _cache_hooks(cache, sessions=False):
+        for hook in _cache_hooks(cache):
             yield dataclasses.replace(hook, of_sessions=False)
 
 
@@ -140,13 +143,17 @@ def take_over(interface: Any) -> None:
     interface.plainpickle_store = store_of(interface)
     known = is_flask_session(interface) or _comes_from(interface, "flask_kvsession")
     interface.plainpickle_known = known
-    # From 0.7 on Flask-Session takes no id that it did not give out.
-    interface.plainpickle_strict = is_flask_session(interface) and not hasattr(
-        interface, "_retrieve_session_data"
+    interface.plainpickle_strict = is_flask_session(interface) and not _takes_own_ids_only(
+        interface
     )
     client = getattr(interface, "client", None)
     interface.plainpickle_bad_data = MEMCACHED_BAD_DATA if _library_of(client) else ()
     _go_before(interface, ServerSide)
+
+
+def _takes_own_ids_only(interface: Any) -> bool:
+    """Flask-Session 0.7 and later."""
+    return hasattr(interface, "_retrieve_session_data")
 
 
 def _go_before(interface: Any, mixin: type[Any]) -> None:
@@ -163,8 +170,8 @@ def _comes_from(value: Any, package: str) -> bool:
 # --- sessions
 
 _ADVICE = (
-    "Where it calls pickle.loads, let it call plainpickle.loads; then, or where it does not unpickle "
-    "at all, say so: Plainpickle(app, sessions=False)"
+    "Where it calls pickle.loads, let it call plainpickle.loads; then, or where it does not "
+    "unpickle at all, say so: Plainpickle(app, sessions=False)"
 )
 
 
@@ -189,9 +196,10 @@ def _session_hooks(app: Any) -> Iterator[Hook]:
 def _server_side_hooks(app: Any, interface: Any) -> Iterator[Hook]:
     client, cache = getattr(interface, "client", None), getattr(interface, "cache", None)
     if cache is not None and _is_cache(cache):
-        yield from _cache_hooks(cache, sessions=True)
+        # From 0.7 on Flask-Session keeps its own format, which is the cache's here.
+        yield from _cache_hooks(cache, "pickle" if _takes_own_ids_only(interface) else "json")
     if _library_of(client):
-        yield _client_hook(client, store_of(interface), sessions=True)
+        yield _client_hook(interface, "client", store_of(interface), sessions=True)
     for attribute in ("serializer", "serialization_method"):
         serializer = getattr(interface, attribute, None)
         if serializer is not None:
@@ -327,47 +335,54 @@ def _is_cache(value: Any) -> bool:
     return callable(getattr(value, "get", None)) and callable(getattr(value, "set", None))
 
 
-def _cache_hooks(cache: Any, *, sessions: bool) -> Iterator[Hook]:
+def _cache_hooks(cache: Any, sessions: str = "") -> Iterator[Hook]:
+    """Of a cache; ``sessions`` is what sessions are written as by default, if it holds sessions."""
     name = type(cache).__qualname__
     classes = type(cache).__mro__
-    client = getattr(cache, "_client", None)
     if {each.__name__ for each in classes} & _IN_PROCESS:
         return  # its values never leave the process
-    if _library_of(client):
-        yield _client_hook(client, name, sessions=sessions)
-    elif "Memcached" in name:
-        advice = f"{name} has a client of memcached that is not known; give it one of memcache, "
-        yield Hook(name, "unknown", f"{advice}pymemcache, libmc, or pylibmc without a pool")
     serializer = getattr(cache, "serializer", None)
-    modules = [] if serializer is not None else [*_with_pickle(classes)]
-    if "Spread" in name:
-        modules = [*_with_pickle(classes)]
     if serializer is not None:
-        yield _cache_serializer_hook(cache, serializer, sessions=sessions)
+        yield _cache_serializer_hook(cache, serializer, sessions)
+        return
+    client = getattr(cache, "_client", None)
+    modules = [] if _library_of(client) and "Spread" not in name else [*_with_pickle(classes)]
+    if _library_of(client):
+        yield _client_hook(cache, "_client", name, sessions=bool(sessions))
+    elif "Memcached" in name or not modules:
+        what = "has neither a serializer, nor a known client of memcached, nor a module with pickle"
+        yield Hook(name, "unknown", f"{name} {what}: it may unpickle. {_CACHE_ADVICE}")
     for module in modules:
-        yield _module_hook(module, name, sessions=sessions)
-    if serializer is None and not modules and "Memcached" not in name:
-        advice = f"{name} has no `serializer`, and no module of it has `pickle`"
-        yield Hook(name, "unknown", advice)
+        yield _module_hook(module, name, sessions=bool(sessions))
 
 
-def _cache_serializer_hook(cache: Any, serializer: Any, *, sessions: bool) -> Hook:
+_CACHE_ADVICE = (
+    "Give it a serializer of cachelib's kind that calls plainpickle.loads, or a client of "
+    "memcache, pymemcache, libmc or, without a pool, pylibmc"
+)
+
+
+def _cache_serializer_hook(cache: Any, serializer: Any, sessions: str) -> Hook:
     name = type(cache).__qualname__
     where = f"{name}.serializer"
     if isinstance(serializer, CacheSerializer):
         return Hook(where, "plain")
     form, mark = form_of(serializer), mark_of(serializer)
-    if form != "pickle":
-        advice = f"{where} is {_named(serializer)}, which is not known: it may unpickle"
-        return Hook(where, form, advice if form == "unknown" else "")
+    if form == "unknown":
+        return Hook(
+            where, form, f"{where} is {_named(serializer)}: it may unpickle. {_CACHE_ADVICE}"
+        )
+    if form == "plain":
+        return Hook(where, form)
 
     def replace(options: Options) -> None:
         several = "FileSystem" in name and not _has_struct(type(cache))
+        values: Serializer | CachedValues = options.of_caches(name)
         if sessions:
-            form = "pickle" if several else None
-            values: Any = Serializer(**options.of_sessions(name, format=form))
-        else:
-            values = options.of_caches(name)
+            arguments = options.of_sessions(name, default=sessions)
+            if several:  # of two values one after the other, only pickles tell where they end
+                arguments["format"] = "pickle"
+            values = Serializer(**arguments)
         cache.serializer = CacheSerializer(values, mark=mark, several=several)
 
     return Hook(where, "pickle", replace=replace)
@@ -398,7 +413,7 @@ def _module_hook(module: ModuleType, store: str, *, sessions: bool) -> Hook:
 
 def _face(options: Options, store: str, *, sessions: bool) -> PickleFace:
     if sessions:
-        return PickleFace(Serializer(**options.of_sessions(store, format="pickle")))
+        return PickleFace(Serializer(**{**options.of_sessions(store), "format": "pickle"}))
     return PickleFace(options.of_caches(store))
 
 
@@ -408,8 +423,9 @@ def _library_of(client: Any) -> str:
     return next((each for each in packages if each in _CLIENTS), "")
 
 
-def _client_hook(client: Any, store: str, *, sessions: bool) -> Hook:
+def _client_hook(owner: Any, attribute: str, store: str, *, sessions: bool) -> Hook:
     """The client unpickles by itself what a flag in the server calls a pickle."""
+    client: Any = getattr(owner, attribute)
     library = _library_of(client)
     where = f"the client of {store} ({library})"
     if library in _MODULE_OF:
@@ -424,29 +440,41 @@ def _client_hook(client: Any, store: str, *, sessions: bool) -> Hook:
             client.pickler, client.unpickler = face.Pickler, face.Unpickler
 
         return Hook(where, "pickle", replace=replace)
-    if hasattr(client, "plainpickle_face"):
+    stock = sys.modules["pylibmc"].Client
+    if getattr(type(client), "deserialize", stock.deserialize) is not stock.deserialize:
         return Hook(where, "plain")
-    if not hasattr(client, "deserialize"):
-        return Hook(where, "unknown", f"{where} is a pool: give it a client of its own")
+    if type(client) is not stock or client.binary:  # whose password can't be read back
+        return Hook(where, "unknown", f"{where} unpickles in compiled code. {_PYLIBMC_ADVICE}")
 
-    def subclass(options: Options) -> None:
-        client.__class__ = _pylibmc_client(type(client))
-        client.plainpickle_face = _face(options, store, sessions=sessions)
+    def another(options: Options) -> None:
+        made = _pylibmc_client(client, _face(options, store, sessions=sessions))
+        setattr(owner, attribute, made)
+        if hasattr(owner, "_client_context"):
+            owner._client_context = functools.partial(contextlib.nullcontext, made)  # noqa: SLF001
 
-    return Hook(where, "pickle", replace=subclass)
+    return Hook(where, "pickle", replace=another)
 
 
-def _pylibmc_client(cls: Any) -> type[Any]:
-    class Client(cls):  # type: ignore[misc]
-        plainpickle_face: PickleFace
+_PYLIBMC_ADVICE = (
+    "Give it a subclass of pylibmc.Client with a `deserialize` of its own: docs/pickle-face.md"
+)
 
+
+def _pylibmc_client(client: Any, face: PickleFace) -> Any:
+    """Another client of the same servers: whether it has `deserialize` counts when it is made."""
+    stock: Any = type(client)
+
+    class Client(stock):  # type: ignore[misc]
         def serialize(self, value: Any) -> tuple[bytes, int]:
             stored, flags = super().serialize(value)
-            return (self.plainpickle_face.dumps(value) if flags & 1 else stored), flags
+            return (face.dumps(value) if flags & 1 else stored), flags
 
         def deserialize(self, stored: bytes, flags: int) -> Any:
-            if flags & 1:
-                return self.plainpickle_face.loads(stored)
-            return super().deserialize(stored, flags)
+            if not flags & 1:
+                return super().deserialize(stored, flags)
+            try:
+                return face.loads(stored)
+            except UnpicklingError:
+                return None
 
-    return Client
+    return Client(client.addresses, behaviors=client.behaviors)
