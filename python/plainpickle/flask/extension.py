@@ -17,6 +17,7 @@ from plainpickle.flask.hooks import (
     own_copy,
     take_over,
 )
+from plainpickle.flask.serializers import Serializer
 from plainpickle.policy import Policy
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Plainpickle:
 
             policy = profiles.flask()
         self._options = Options(policy, limits, format, protocol, on_forbidden)
-        self._options.of_sessions("")  # whatever makes no sense is an error here
+        Serializer(**self._options.of_sessions(""))  # what makes no sense is an error here
         self._sessions = sessions
         if app is not None:
             self.init_app(app)
@@ -86,9 +87,7 @@ class Plainpickle:
         found = list(hooks(app, sessions=self._sessions))
         unknown = [hook.advice for hook in found if hook.reads == "unknown"]
         if self._sessions and _flask_session_comes_later(app):
-            unknown.append(
-                "SESSION_TYPE is set, and Session(app) comes later: Plainpickle(app) last"
-            )
+            unknown.append("SESSION_TYPE is set: call Session(app) first, Plainpickle(app) last")
         if unknown:
             raise ConfigurationError("; ".join(unknown))
         for hook in found:

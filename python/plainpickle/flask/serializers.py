@@ -243,11 +243,13 @@ class PickleFace:
 
 
 class _Unpickler:
+    """Of a client of memcached, which gives it one value."""
+
     def __init__(self, face: PickleFace, file: Any) -> None:
         self._face, self._file = face, file
 
     def load(self) -> Any:
-        return self._face.load(self._file)
+        return self._face.values.read(self._file.read())
 
 
 class _Pickler:
