@@ -149,7 +149,8 @@ class MongoDb:
                 self.update(query, change["$set"], upsert)
 
             def update(self, query: Any, document: Any, upsert: bool) -> None:
-                naive = document["expiration"].replace(tzinfo=None)  # as the server gives it
+                at = document["expiration"]
+                naive = at and at.replace(tzinfo=None)  # as the server gives it
                 documents[query["id"]] = {**document, "expiration": naive}
 
             remove = delete_one
@@ -192,6 +193,9 @@ def set_up(app: flask.Flask, store: Any) -> flask.Flask:
     from flask_session import Session
 
     app.config.update(store.config)
+    for name in ("cachelib.file", "pymemcache.serde"):
+        if hasattr(sys.modules.get(name), "pickle"):  # another app's Plainpickle was here
+            setattr(sys.modules[name], "pickle", pickle)  # noqa: B010  # mypy knows no such name
     if isinstance(store, SqlAlchemy):
         import flask_sqlalchemy
 

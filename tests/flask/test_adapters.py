@@ -102,16 +102,18 @@ ATTACKS: dict[str, Callable[[Canary], bytes]] = {
 def test_a_hostile_value_is_one_event_and_a_new_session_and_stays_where_it_was(
     store: Any, attack: str, canary: Canary, reported: list[dict[str, Any]]
 ) -> None:
-    visit = safe(store, SID)
+    visit = safe(store)
     planted = ATTACKS[attack](canary)
     store.plant(SID, planted)
+    visit.cookie = SID
     assert visit.read() == {}
+    visit.cookie = SID
     visit.write(user=5)
     assert not canary.sang()
     assert visit.cookie != SID
     assert store.stored(SID) == planted
     assert visit.read() == {"user": 5}
-    assert [event["action"] for event in reported] == ["refused"] * 2  # for two visits with it
+    assert [event["action"] for event in reported] == ["refused"] * 2  # of two visits with it
     assert SID not in str(reported)
 
 
@@ -192,6 +194,8 @@ def test_a_value_that_could_not_be_read_back_is_an_error_where_it_is_written(
 def test_a_signed_id_is_verified_before_anything_is_read(
     store: Any, canary: Canary, reported: list[dict[str, Any]]
 ) -> None:
+    if VERSION[:2] == (0, 5):
+        pytest.skip("this version gives Werkzeug 3 bytes as a cookie")
     shop = set_up(app(SESSION_USE_SIGNER=True), store)
     plainpickle.flask.Plainpickle(shop)
     visit = Visit(shop)
@@ -309,6 +313,8 @@ def test_other_clients_of_memcached_unpickle_nothing_either(
     assert visit.read() == {}
     assert not canary.sang()
     assert [event["reason"] for event in reported] == ["dangerous_global"]
+    if library == "pymemcache":
+        client.close()
 
 
 def test_a_refused_row_is_read_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.libraries.canary import SESSION, Canary, assert_session
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, about each other
 KEY = "view//"
+CLIENTS: list[Any] = []
 
 
 class Files:
@@ -45,6 +47,7 @@ class Memcached:
         socket = request.getfixturevalue("memcached_socket")
         self.client = memcache.Client([f"unix:{socket}"])
         self.client.flush_all()
+        CLIENTS.append(self.client)
         self.config: dict[str, Any] = {
             "CACHE_TYPE": "MemcachedCache",
             "CACHE_MEMCACHED_SERVERS": self.client,
@@ -76,6 +79,9 @@ class Shop:
         self.app.add_url_rule("/", "index", self.cache.cached()(self._index))
         if safe:
             plainpickle.flask.Plainpickle(self.app)
+        with self.app.app_context():
+            for name in ("_client", "_write_client", "_read_client"):
+                CLIENTS.append(getattr(self.cache.cache, name, None))
         self._client = self.app.test_client()
 
     def _index(self) -> Any:
@@ -91,6 +97,15 @@ class Shop:
 @pytest.fixture(params=[Files, Redis, Memcached, Pylibmc], ids=lambda each: each.__name__)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return request.param(request, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    for client in CLIENTS:
+        for name in ("close", "disconnect_all"):
+            getattr(client, name, dict)()
+    CLIENTS.clear()
 
 
 def test_what_either_cached_the_other_reads(store: Any) -> None:

@@ -95,22 +95,24 @@ class Plainpickle:
                 hook.replace(self._options)
         app.extensions["plainpickle"] = self
         if self._sessions:
-            self._keep(app, replaced=any(hook.replace for hook in found if hook.of_sessions))
+            ours = {hook.reads for hook in found if hook.of_sessions} & {"pickle", "ours"}
+            _keep(app, ours=bool(ours))
 
-    @staticmethod
-    def _keep(app: Any, *, replaced: bool) -> None:
-        interface = app.session_interface
-        if replaced and not isinstance(interface, SecureCookieSessionInterface):
-            interface = own_copy(app)
-            take_over(interface)
 
-        def still_there() -> None:
-            if app.session_interface is not interface:
-                raise ConfigurationError(
-                    "app.session_interface was replaced after Plainpickle(app): call that last"
-                )
+def _keep(app: Any, *, ours: bool) -> None:
+    """Takes an interface over that reads by us now, and sees to it that it stays the app's."""
+    interface = app.session_interface
+    if ours and not isinstance(interface, SecureCookieSessionInterface):
+        interface = own_copy(app)
+        take_over(interface)
 
-        app.before_request(still_there)
+    def still_there() -> None:
+        if app.session_interface is not interface:
+            raise ConfigurationError(
+                "app.session_interface was replaced after Plainpickle(app): call that last"
+            )
+
+    app.before_request(still_there)
 
 
 def _flask_session_comes_later(app: Any) -> bool:

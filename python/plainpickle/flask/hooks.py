@@ -86,7 +86,7 @@ class Hook:
 
     Attributes:
         where: the place, as code names it.
-        reads: ``"pickle"``, ``"plain"`` or ``"unknown"``.
+        reads: ``"pickle"``, ``"plain"``, ``"ours"`` or ``"unknown"``.
         advice: what to do where it is unknown.
         replace: puts plainpickle there.
         of_sessions: whether sessions are read there.
@@ -183,7 +183,9 @@ def _unknown(where: str, serializer: Any) -> str:
 def _session_hooks(app: Any) -> Iterator[Hook]:
     interface = app.session_interface
     name = type(interface).__qualname__
-    if isinstance(interface, SessionInterface) or name == "NullSessionInterface":
+    if isinstance(interface, SessionInterface):
+        yield Hook(name, "ours")
+    elif name == "NullSessionInterface":
         yield Hook(name, "plain")
     elif isinstance(interface, SecureCookieSessionInterface):
         yield _cookie_hook(app, interface)
@@ -231,7 +233,7 @@ def _cookie_hook(app: Any, interface: Any) -> Hook:
 def _serializer_hook(app: Any, interface: Any, attribute: str, serializer: Any) -> Hook:
     where = f"{type(interface).__qualname__}.{attribute}"
     if isinstance(serializer, Serializer):
-        return Hook(where, "plain")
+        return Hook(where, "ours")
     if _is_fallback(serializer):
 
         def close(options: Options) -> None:
@@ -257,7 +259,7 @@ def _serializer_hook(app: Any, interface: Any, attribute: str, serializer: Any) 
     is_ours = isinstance(serializer, SessionSerializer) or _named(serializer) == "plainpickle"
     if form == "plain" and not is_ours:
         return Hook(where, "plain")
-    return Hook(where, "plain" if is_ours else "pickle", replace=replace)
+    return Hook(where, "ours" if is_ours else "pickle", replace=replace)
 
 
 # --- what a serializer is
@@ -366,7 +368,7 @@ def _cache_serializer_hook(cache: Any, serializer: Any, sessions: str) -> Hook:
     name = type(cache).__qualname__
     where = f"{name}.serializer"
     if isinstance(serializer, CacheSerializer):
-        return Hook(where, "plain")
+        return Hook(where, "ours")
     form, mark = form_of(serializer), mark_of(serializer)
     if form == "unknown":
         return Hook(
@@ -403,7 +405,7 @@ def _with_pickle(classes: tuple[type[Any], ...]) -> Iterator[ModuleType]:
 def _module_hook(module: ModuleType, store: str, *, sessions: bool) -> Hook:
     where = f"{module.__name__}.pickle"
     if isinstance(vars(module)["pickle"], PickleFace):
-        return Hook(where, "plain")
+        return Hook(where, "ours")
 
     def replace(options: Options) -> None:
         vars(module)["pickle"] = _face(options, store, sessions=sessions)
@@ -433,7 +435,7 @@ def _client_hook(owner: Any, attribute: str, store: str, *, sessions: bool) -> H
         return _module_hook(module, store, sessions=sessions)
     if library == "memcache":
         if isinstance(getattr(client.unpickler, "__self__", None), PickleFace):
-            return Hook(where, "plain")
+            return Hook(where, "ours")
 
         def replace(options: Options) -> None:
             face = _face(options, store, sessions=sessions)
