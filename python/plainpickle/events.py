@@ -168,7 +168,7 @@ def report(
             "sha256": digest,
             "length": memoryview(payload).nbytes,
             "action": action,
-            "key": None if key is None else _escaped(key),
+            "key": None if key is None else escaped(key),
             "store": where if store is None else store,
             "session": session,
             "suppressed": 0,
@@ -187,14 +187,14 @@ def _tell(fields: dict[str, Any], level: int) -> None:
         return
     fields["suppressed"] = suppressed
     shown = " ".join(
-        f"{field}={_escaped(str(value))}"
+        f"{field}={escaped(str(value))}"
         for field, value in fields.items()
         if value is not None and field not in ("schema", "event")
     )
     logger.log(level, "%s %s", fields["event"], shown, extra={"plainpickle": fields})
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text without spaces and control characters, cut at 128 characters."""
     shown = "".join(
         each
