@@ -66,8 +66,9 @@ def flask() -> Policy:
     if combined is not None:
         native.update({f"{module}.CombinedMultiDict": combined for module in modules})
     structures = "werkzeug.datastructures"
+    # JSON has one of the two: an immutable one, such as a form, comes back as one that is mutable.
     forms: list[_Form] = [
-        (_found(structures, name), _lists_of(f"{structures}.{name}"))
+        (_found(structures, name), _lists_of(f"{structures}.MultiDict"))
         for name in ("MultiDict", "ImmutableMultiDict")
     ]
     return Policy()._with_native(

@@ -40,6 +40,10 @@ class Visit:
     def write(self, **values: Any) -> None:
         self._request(lambda: flask.session.update(values))
 
+    def touch(self) -> None:
+        """Has the session written as it is."""
+        self._request(lambda: setattr(flask.session, "modified", True))
+
     def log_in(self, **values: Any) -> None:
         """Changes the session's id, too."""
 

@@ -142,6 +142,9 @@ class MongoDb:
             def find_one(self, query: dict[str, str]) -> dict[str, Any] | None:
                 return documents.get(query["id"])
 
+            def find(self, *_: Any) -> list[dict[str, Any]]:
+                return [{**each, "_id": n} for n, each in enumerate(documents.values())]
+
             def delete_one(self, query: dict[str, str]) -> None:
                 documents.pop(query["id"], None)
 

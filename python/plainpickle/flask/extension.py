@@ -74,7 +74,7 @@ class Plainpickle:
             policy = profiles.flask()
         self._options = Options(policy, limits, format, protocol, on_forbidden)
         Serializer(**self._options.of_sessions(""))  # what makes no sense is an error here
-        self._sessions = sessions
+        self.policy, self.keeps_sessions = policy, sessions
         if app is not None:
             self.init_app(app)
 
@@ -84,9 +84,9 @@ class Plainpickle:
         Raises:
             ConfigurationError: as for the class.
         """
-        found = list(hooks(app, sessions=self._sessions))
+        found = list(hooks(app, sessions=self.keeps_sessions))
         unknown = [hook.advice for hook in found if hook.reads == "unknown"]
-        if self._sessions and _flask_session_comes_later(app):
+        if self.keeps_sessions and _flask_session_comes_later(app):
             unknown.append("SESSION_TYPE is set: call Session(app) first, Plainpickle(app) last")
         if unknown:
             raise ConfigurationError("; ".join(unknown))
@@ -94,7 +94,7 @@ class Plainpickle:
             if hook.replace is not None:
                 hook.replace(self._options)
         app.extensions["plainpickle"] = self
-        if self._sessions:
+        if self.keeps_sessions:
             ours = {hook.reads for hook in found if hook.of_sessions} & {"pickle", "ours"}
             _keep(app, ours=bool(ours))
 

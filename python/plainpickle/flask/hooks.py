@@ -378,7 +378,7 @@ def _cache_serializer_hook(cache: Any, serializer: Any, sessions: str) -> Hook:
         return Hook(where, form)
 
     def replace(options: Options) -> None:
-        several = "FileSystem" in name and not _has_struct(type(cache))
+        several = "FileSystem" in name and not keeps_time_in_four_bytes(type(cache))
         values: Serializer | CachedValues = options.of_caches(name)
         if sessions:
             arguments = options.of_sessions(name, default=sessions)
@@ -390,7 +390,7 @@ def _cache_serializer_hook(cache: Any, serializer: Any, sessions: str) -> Hook:
     return Hook(where, "pickle", replace=replace)
 
 
-def _has_struct(cls: type[Any]) -> bool:
+def keeps_time_in_four_bytes(cls: type[Any]) -> bool:
     """Whether cachelib keeps the time of a file in four bytes (0.7 and later), not in a pickle."""
     return any("struct" in vars(sys.modules[each.__module__]) for each in cls.__mro__)
 

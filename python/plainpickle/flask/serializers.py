@@ -19,6 +19,11 @@ _EMPTY_MSGPACK = b"\x80"
 _LONG_AGO = -1  # a time in front of a value; 0 means that it never ends
 
 
+def is_msgpack(stored: bytes) -> bool:
+    """Whether a session of Flask-Session is msgpack: its first byte decides."""
+    return stored[:1] in _MSGPACK_MAPS or stored == _EMPTY_MSGPACK
+
+
 class Serializer(SessionSerializer):
     """The serializer of sessions. While one is opened, anything but a dict is refused."""
 
@@ -72,7 +77,7 @@ class FallbackSerializer(Serializer):
         self._decoder = Decoder()
 
     def _read(self, stored: bytes) -> Any:
-        if stored[:1] not in _MSGPACK_MAPS and stored != _EMPTY_MSGPACK:
+        if not is_msgpack(stored):
             return super()._read(stored)
         try:
             return self._decoder.decode(stored)
