@@ -156,8 +156,8 @@ $(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
 
 $(VENV)/flask-session.done: requirements/flask-session.txt $(VENV)/test.done
 	@rm -rf $(VENV)/flask-session
-	@for each in $$(sed -n 's/^Flask-Session==\([0-9.]*\).*/\1/p' $<); do \
-		$(PY) -m pip install --quiet --no-deps --target $(VENV)/flask-session/$$each Flask-Session==$$each || exit 1; \
+	@sed -n 's/ *#.*//; s/^Flask-Session==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
+		$(PY) -m pip install --quiet --no-deps --target $(VENV)/flask-session/$$version $$packages || exit 1; \
 	done
 	@touch $@
 

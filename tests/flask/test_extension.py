@@ -13,7 +13,12 @@ from uuid import uuid4
 import flask
 import pytest
 from flask.sessions import SessionInterface, SessionMixin
-from werkzeug.datastructures import CallbackDict
+from werkzeug.datastructures import (
+    CallbackDict,
+    CombinedMultiDict,
+    ImmutableMultiDict,
+    MultiDict,
+)
 
 import plainpickle.flask
 from plainpickle import profiles
@@ -157,6 +162,28 @@ def test_a_serializer_that_reads_no_pickles_is_left_alone() -> None:
     assert visit.read() == {"user": 5}
     visit.write(seen=1)
     assert json.loads(store[f"session:{SID}"]) == {"user": 5, "seen": 1}
+
+
+def test_forms_and_lazy_texts_that_views_put_into_a_session_are_no_errors() -> None:
+    class LazyString:
+        """As Flask-Babel's, which JSON and stock Flask refuse."""
+
+        __module__ = "flask_babel.speaklater"
+
+        def __str__(self) -> str:
+            return "Guardado"
+
+    shop = app()
+    shop.session_interface = RedisSessionInterface({})
+    Plainpickle(shop)
+    visit = Visit(shop)
+    form, both = ImmutableMultiDict([("a", "1"), ("a", "2")]), MultiDict({"b": "3"})
+    visit.write(form=form, all=CombinedMultiDict([form, both]), flash=[("info", LazyString())])
+    found = visit.read()
+    assert found["form"].getlist("a") == ["1", "2"]
+    assert found["all"].getlist("b") == ["3"]
+    assert found["flash"] == [("info", "Guardado")]
+    assert type(found["flash"][0][1]) is str
 
 
 class Compressed:

@@ -111,7 +111,7 @@ def hooks(app: Any, *, sessions: bool = True) -> Iterator[Hook]:
 def caches(app: Any) -> list[Any]:
     """The caches of Flask-Caching."""
     extension = getattr(app, "extensions", {}).get("cache")
-    return list(extension.values()) if isinstance(extension, dict) else []
+    return list(filter(_is_cache, extension.values())) if isinstance(extension, dict) else []
 
 
 def own_copy(app: Any) -> Any:
