@@ -5,6 +5,6 @@
 
 from plainpickle.flask.cookies import SessionInterface
 from plainpickle.flask.extension import Plainpickle, regenerate
-from plainpickle.flask.hooks import ConfigurationError
+from plainpickle.flask.hook import ConfigurationError
 
 __all__ = ["ConfigurationError", "Plainpickle", "SessionInterface", "regenerate"]

@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, session
 from flask.sessions import SecureCookieSessionInterface
 
-from plainpickle.flask.hooks import (
-    ConfigurationError,
-    Options,
-    hooks,
-    is_flask_session,
-    own_copy,
-    take_over,
-)
+from plainpickle.flask.hook import ConfigurationError, Options
+from plainpickle.flask.hooks import hooks, is_flask_session, own_copy, take_over
 from plainpickle.flask.serializers import Serializer
 from plainpickle.policy import Policy
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask.sessions import SecureCookieSessionInterface
 
 from plainpickle import inspect
-from plainpickle.flask.hooks import keeps_time_in_four_bytes
+from plainpickle.flask.caches import keeps_time_in_four_bytes
 from plainpickle.flask.serializers import is_msgpack
 
 if TYPE_CHECKING:
