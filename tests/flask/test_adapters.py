@@ -9,6 +9,7 @@ from typing import Any
 
 import flask
 import pytest
+from markupsafe import Markup
 
 import plainpickle.flask
 from plainpickle import events
@@ -326,6 +327,26 @@ def test_a_refused_row_is_read_once(
     store.plant(SID, b"junk")
     assert visit.read() == {}
     assert len(reported) == 1
+
+
+@pytest.mark.skipif(VERSION < (0, 7), reason="Flask-Session has formats since 0.7")
+def test_flask_sessions_json_goes_both_ways(redis: Redis) -> None:
+    redis.config["SESSION_SERIALIZATION_FORMAT"] = "json"
+    before = stock(redis)
+    before.write(**PLAIN)
+    ours = safe(redis, before.cookie)
+    assert ours.read() == PLAIN
+    ours.write(seen=1)
+    assert stock(redis, ours.cookie).read() == {**PLAIN, "seen": 1}
+
+
+@pytest.mark.skipif(VERSION < (0, 7), reason="Flask-Session has formats since 0.7")
+def test_what_msgpack_can_not_hold_is_written_as_json(redis: Redis) -> None:
+    visit = safe(redis)
+    value = {"html": Markup("<b>"), "big": 1 << 70}
+    visit.write(**value)
+    assert visit.read() == value
+    assert type(visit.read()["html"]) is Markup
 
 
 def test_the_context_of_events_is_over_after_a_request(redis: Redis) -> None:

@@ -15,9 +15,9 @@ from plainpickle.flask.hooks import hooks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# 128 bits: OWASP asks for 64 bits of entropy at least, NIST SP 800-63B for 64.
+# OWASP and NIST SP 800-63B ask for 64 random bits in a session id; all give twice that by now.
 _KEY_BYTES, _ID_BYTES, _ID_BITS = 16, 16, 128
-_LONGEST = timedelta(days=14)
+_LONGEST = timedelta(days=14)  # what Django takes for long enough
 _TELLTALE = ("secret", "changeme", "change-me", "change_me", "password", "your-", "your_")
 _LINE = "plainpickle.flask.Plainpickle(app)  # after Session(app) and Cache(app)"
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
