@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -280,6 +282,26 @@ def test_a_policy_may_be_a_file(tmp_path: Path) -> None:
     assert snippet({f"session:{SID}": cart}, policy=file).read() == {"cart": {"n": 3}}
     with pytest.raises(plainpickle.PolicyError):
         Plainpickle(policy=str(tmp_path / "missing.toml"))
+
+
+def test_an_app_is_freed_as_before() -> None:
+    """Which is at once, from Flask 2.2 on."""
+
+    def is_freed(shop: flask.Flask) -> bool:
+        gone = weakref.ref(shop)
+        del shop
+        return gone() is None
+
+    def made() -> flask.Flask:
+        shop = app()
+        Plainpickle(shop)
+        return shop
+
+    gc.disable()
+    try:
+        assert is_freed(made()) == is_freed(app())
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ def _keep(app: Any, *, ours: bool) -> None:
         interface = own_copy(app)
         take_over(interface)
 
-    def still_there() -> None:
-        if app.session_interface is not interface:
+    def still_there() -> None:  # without a reference to the app, which refers to it
+        if current_app.session_interface is not interface:
             raise ConfigurationError(
                 "app.session_interface was replaced after Plainpickle(app): call that last"
             )
