@@ -109,6 +109,13 @@ class SqlAlchemy:
             "SQLALCHEMY_DATABASE_URI": f"sqlite:///{self.path}",
             "SQLALCHEMY_TRACK_MODIFICATIONS": False,
         }
+        self.used: list[tuple[flask.Flask, Any]] = []
+
+    def close(self) -> None:
+        for app, database in self.used:
+            with app.app_context():
+                database.session.remove()
+                database.engine.dispose()
 
     def plant(self, sid: str, data: bytes) -> None:
         later = (datetime.now() + timedelta(days=9)).isoformat(" ")
@@ -188,7 +195,9 @@ def made(cls: type[Any], request: pytest.FixtureRequest, folder: Path) -> Any:
         pytest.importorskip("flask_sqlalchemy")
     if cls is MongoDb:
         pytest.importorskip("pymongo")
-    return cls(request, folder)
+    store = cls(request, folder)
+    request.addfinalizer(getattr(store, "close", lambda: None))
+    return store
 
 
 def set_up(app: flask.Flask, store: Any) -> flask.Flask:
@@ -204,6 +213,7 @@ def set_up(app: flask.Flask, store: Any) -> flask.Flask:
 
         app.config["SESSION_SQLALCHEMY"] = database = flask_sqlalchemy.SQLAlchemy(app)
         Session(app)
+        store.used.append((app, database))
         with app.app_context():
             database.create_all()
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,8 @@ PLAIN = {"user": "Zoë", "cart": [{"sku": "A1", "n": 3}], "ok": True, "sum": 1.5
 
 
 @pytest.fixture(params=STORES, ids=lambda each: each.__name__)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    found = made(request.param, request, tmp_path)
-    yield found
-    getattr(found, "close", dict)()
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return made(request.param, request, tmp_path)
 
 
 def stock(store: Any, sid: str | None = None) -> Visit:
@@ -250,10 +248,9 @@ FLAGS: dict[str, tuple[int, bytes]] = {
 
 
 @pytest.fixture
-def memcached(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Memcached]:
-    store = Memcached(request, tmp_path)
-    yield store
-    store.close()
+def memcached(request: pytest.FixtureRequest, tmp_path: Path) -> Memcached:
+    found: Memcached = made(Memcached, request, tmp_path)
+    return found
 
 
 def flagged(store: Memcached, flags: int, data: bytes) -> None:

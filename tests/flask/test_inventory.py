@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,8 @@ CART = b"\x80\x02}X\x04\x00\x00\x00cartcshop\nCart\n)\x81}X\x01\x00\x00\x00nK\x0
 
 
 @pytest.fixture(params=[each for each in STORES if each is not Memcached], ids=str)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    found = made(request.param, request, tmp_path)
-    yield found
-    getattr(found, "close", dict)()
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return made(request.param, request, tmp_path)
 
 
 def run(shop: Any, *arguments: str) -> tuple[int, str]:
@@ -106,9 +103,7 @@ def test_many_sessions_are_read_in_batches(request: pytest.FixtureRequest, tmp_p
 def test_memcached_cookies_and_what_is_not_known_can_not_be_listed(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    store = Memcached(request, tmp_path)
-    code, text = run(set_up(app(), store))
-    store.close()
+    code, text = run(set_up(app(), made(Memcached, request, tmp_path)))
     assert code == 2
     assert "memcached can't list" in text
     code, text = run(app())
