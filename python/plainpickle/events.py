@@ -24,6 +24,7 @@ SCHEMA = 1
 logger = logging.getLogger("plainpickle.security")
 
 _REASONS = {
+    "bad_signature": "bad_signature",
     "forbidden_global": "unknown_global",
     "forbidden_use": "forbidden_use",
     "global_as_value": "global_as_value",
@@ -34,7 +35,6 @@ _REASONS = {
     "truncated": "truncated",
     "end_of_input": "truncated",
     "unknown_tag": "unknown_tag",
-    "bad_signature": "bad_signature",
     "internal": "internal",
 }
 
