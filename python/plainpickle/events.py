@@ -24,6 +24,7 @@ SCHEMA = 1
 logger = logging.getLogger("plainpickle.security")
 
 _REASONS = {
+    "bad_signature": "bad_signature",
     "forbidden_global": "unknown_global",
     "forbidden_use": "forbidden_use",
     "global_as_value": "global_as_value",
@@ -142,7 +143,7 @@ def report(
         payload: the stored bytes; their length and SHA-256 are reported.
         action: ``"refused"``, ``"dropped"`` for a key of a session that otherwise lives, or
             ``"ignored"`` for what no key of the session holds.
-        format: ``"pickle"`` or ``"json"``.
+        format: ``"pickle"`` or ``"json"``; ``"msgpack"``, or ``"cookie"`` for one as a whole.
         store: where it comes from, unless a context says so.
     """
     where, session = _context.get()
@@ -167,7 +168,7 @@ def report(
             "sha256": digest,
             "length": memoryview(payload).nbytes,
             "action": action,
-            "key": None if key is None else _escaped(key),
+            "key": None if key is None else escaped(key),
             "store": where if store is None else store,
             "session": session,
             "suppressed": 0,
@@ -186,14 +187,14 @@ def _tell(fields: dict[str, Any], level: int) -> None:
         return
     fields["suppressed"] = suppressed
     shown = " ".join(
-        f"{field}={_escaped(str(value))}"
+        f"{field}={escaped(str(value))}"
         for field, value in fields.items()
         if value is not None and field not in ("schema", "event")
     )
     logger.log(level, "%s %s", fields["event"], shown, extra={"plainpickle": fields})
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text without spaces and control characters, cut at 128 characters."""
     shown = "".join(
         each
