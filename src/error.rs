@@ -227,24 +227,61 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Why decoding stopped: the pickle is at fault, or the sink failed, whose error travels untouched.
+///
+/// One word, so that the machine's results are handed back in registers.
 #[derive(Debug)]
-pub enum Failure<E> {
+pub struct Failure<E>(Box<Cause<E>>);
+
+/// What is behind a [`Failure`].
+#[derive(Debug)]
+pub enum Cause<E> {
     /// The pickle is at fault.
     Pickle(Error),
-    /// The sink failed. Boxed: the machine's results stay small.
-    Sink(Box<E>),
+    /// The sink failed.
+    Sink(E),
+}
+
+impl<E> Failure<E> {
+    /// The sink failed.
+    #[cold]
+    pub fn sink(error: E) -> Self {
+        Self(Box::new(Cause::Sink(error)))
+    }
+
+    /// What is behind it.
+    pub fn cause(self) -> Cause<E> {
+        *self.0
+    }
+
+    /// The error, if the pickle is at fault.
+    pub fn pickle(&self) -> Option<&Error> {
+        match &*self.0 {
+            Cause::Pickle(error) => Some(error),
+            Cause::Sink(_) => None,
+        }
+    }
+
+    /// States where it was found, if the pickle is at fault.
+    #[cold]
+    pub fn at(self, offset: usize, byte: Option<u8>) -> Self {
+        match self.cause() {
+            Cause::Pickle(error) => error.at(offset, byte).into(),
+            Cause::Sink(error) => Self::sink(error),
+        }
+    }
 }
 
 impl<E> From<Error> for Failure<E> {
+    #[cold]
     fn from(error: Error) -> Self {
-        Self::Pickle(error)
+        Self(Box::new(Cause::Pickle(error)))
     }
 }
 
 impl<E> From<ErrorKind> for Failure<E> {
     #[cold]
     fn from(kind: ErrorKind) -> Self {
-        Self::Pickle(kind.into())
+        Error::from(kind).into()
     }
 }
 

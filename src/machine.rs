@@ -11,22 +11,25 @@ mod memo;
 mod numpy;
 mod probes;
 mod salvage;
+mod stack;
 mod text;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::num::NonZero;
 
 use crate::error::{Error, ErrorKind, Failure, reserve};
 use crate::limits::{self, Budget, Limit, Limits};
 use crate::opcode::op;
 use crate::policy::{self, Policy, Target};
 use crate::reader::{self, Reader};
-use crate::sink::{How, Made, Pairs, Sink, View};
+use crate::sink::{How, Made, Sink, View};
 
 use instance::Pending;
-use memo::{Entry, Index, NOWHERE};
+use memo::{Index, NOWHERE};
 use probes::Probes;
+use stack::{Mark, Marks, Seen, Slot, Stack};
 
 pub use json::surely_read;
 pub use memo::{Earlier, Growth, Kept};
@@ -58,88 +61,33 @@ impl Default for Options<'_> {
     }
 }
 
-/// An entry of the stack. A global is not a value, and neither is what is not complete yet.
-#[derive(Clone)]
-enum Slot<V> {
-    /// A value, and how deep containers are nested in it.
-    Value(V, u16),
-    /// A list, dict or set that was just begun: how deep it is so far, and its index in the memo.
-    Open(V, u16, u32),
-    /// A value out of the memo that may be in a container already, how deep it is at least, and its index.
-    Shared(V, u16, u32),
-    /// An entry of `Machine::globals`.
-    Global(u32),
-    /// An entry of `Machine::pending`.
-    Pending(u32),
-}
-
-impl<V> Slot<V> {
-    /// The slot once it is in a container, or is an argument.
-    #[inline(always)]
-    fn unshared(self) -> Self {
-        match self {
-            Self::Open(value, depth, _) | Self::Shared(value, depth, _) => Self::Value(value, depth),
-            slot => slot,
-        }
-    }
-
-    #[inline(always)]
-    fn value(&self) -> &V {
-        match self {
-            Self::Value(value, _) | Self::Open(value, ..) | Self::Shared(value, ..) => value,
-            // Only called on slots that are known to be values.
-            Self::Global(_) | Self::Pending(_) => unreachable!("a slot was not settled"),
-        }
-    }
-
-    #[inline(always)]
-    fn into_value(self) -> V {
-        match self {
-            Self::Value(value, _) | Self::Open(value, ..) | Self::Shared(value, ..) => value,
-            // Only called on slots that `Machine::settle_from` has just made values of.
-            Self::Global(_) | Self::Pending(_) => unreachable!("a slot was not settled"),
-        }
-    }
-}
-
-/// Keys and values that are known to be values.
-struct Batch<'s, V>(&'s mut [[Slot<V>; 2]]);
-
-impl<V> Pairs<V> for Batch<'_, V> {
-    #[inline(always)]
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-    #[inline(always)]
-    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)>
-    where
-        V: 's,
-    {
-        self.0.iter().map(|[key, value]| (key.value(), value.value()))
-    }
-    #[inline(always)]
-    fn take_values(&mut self) -> impl Iterator<Item = V> {
-        // A slot without a value takes its place: nothing looks at it any more.
-        self.0.iter_mut().map(|[_, value]| std::mem::replace(value, Slot::Global(0)).into_value())
-    }
-}
-
-/// Where the items above a mark start, and whether the container right below them is a dict.
-#[derive(Clone, Copy)]
-struct Mark {
-    start: usize,
-    dict: bool,
-}
-
 /// Tables without values, which a sink may keep from one pickle to the next.
 pub struct Scratch {
-    marks: Vec<Mark>,
+    marks: Marks,
     memo: Vec<Index>,
+    stack: Stack<Gone>,
+    kept: Stack<Gone>,
+}
+
+/// In the place of a value where there is none, and as large as a reference.
+struct Gone(#[expect(dead_code, reason = "it has its size from it")] NonZero<usize>);
+
+/// The memory of a table for one of another type of the same size.
+#[inline]
+fn emptied<A, B>(mut table: Vec<A>) -> Vec<B> {
+    table.clear();
+    // Collected in place; where sizes differ, nothing is kept.
+    table.into_iter().map(|_| unreachable!("the table is empty")).collect()
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { marks: Vec::with_capacity(16), memo: Vec::with_capacity(64) }
+        Self {
+            marks: Marks::with_capacity(16),
+            memo: Vec::with_capacity(64),
+            stack: Stack::with_capacity(64),
+            kept: Stack::with_capacity(16),
+        }
     }
 }
 
@@ -147,12 +95,11 @@ impl Scratch {
     /// What is kept of either, in entries.
     const KEPT: usize = 1024;
 
-    fn cleared(mut self) -> Self {
-        self.marks.clear();
-        self.memo.clear();
-        self.marks.shrink_to(Self::KEPT);
-        self.memo.shrink_to(Self::KEPT);
-        self
+    fn of<V>(marks: Marks, mut memo: Vec<Index>, stack: Stack<V>, kept: Stack<V>) -> Self {
+        memo.clear();
+        memo.shrink_to(Self::KEPT);
+        let (stack, kept) = (stack.emptied(Self::KEPT), kept.emptied(Self::KEPT));
+        Self { marks: marks.cleared(Self::KEPT), memo, stack, kept }
     }
 }
 
@@ -273,11 +220,11 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     protocol: u8,
     /// Where the current opcode stands.
     offset: usize,
-    stack: Vec<Slot<S::Value>>,
-    marks: Vec<Mark>,
+    stack: Stack<S::Value>,
+    marks: Marks,
     /// The memo from index `base` on.
     memo: Vec<Index>,
-    kept: Vec<Entry<S::Value>>,
+    kept: Stack<S::Value>,
     /// How many of its entries are empty. MEMOIZE takes the number of the others as its index.
     holes: usize,
     /// The memo of earlier pickles of the stream, how long it is, and what this pickle replaced in it.
@@ -299,8 +246,8 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     depths: HashMap<usize, u16, Identities>,
     /// By how much shared containers grew.
     late_depth: u16,
-    /// Decimals that were met a moment ago, by their text.
-    decimals: Vec<Option<(&'a [u8], S::Value)>>,
+    /// Whether no integer of 64 bits is too long.
+    words_fit: bool,
     /// Scratch space of the walk over a key.
     walk: Vec<(S::Value, u16)>,
 }
@@ -318,7 +265,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
     ) -> Result<Self, Error> {
         let budget = Budget::new(*limits, data.len()).map_err(|error| error.at(0, None))?;
         sink.begin(data);
-        let Scratch { marks, memo } = sink.lend();
+        let Scratch { marks, memo, stack, kept } = sink.lend();
         Ok(Self {
             budget,
             reader: Reader::new(data),
@@ -327,10 +274,10 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             options,
             protocol: 0,
             offset: 0,
-            stack: Vec::with_capacity(64),
+            stack: stack.emptied(Scratch::KEPT),
             marks,
             memo,
-            kept: Vec::with_capacity(16),
+            kept: kept.emptied(Scratch::KEPT),
             holes: 0,
             earlier: None,
             base: 0,
@@ -344,7 +291,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             shared: HashSet::default(),
             depths: HashMap::default(),
             late_depth: 0,
-            decimals: Vec::new(),
+            words_fit: limits.int_bits >= 64,
             walk: Vec::new(),
         })
     }
@@ -353,16 +300,18 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Gives the sink its tables back.
     fn give_back(&mut self) {
-        let scratch = Scratch { marks: std::mem::take(&mut self.marks), memo: std::mem::take(&mut self.memo) };
-        self.sink.give_back(scratch.cleared());
+        if !S::COUNTED {
+            return;
+        }
+        let stack = std::mem::replace(&mut self.stack, Stack::with_capacity(0));
+        let (marks, memo) = (std::mem::take(&mut self.marks), std::mem::take(&mut self.memo));
+        let kept = std::mem::replace(&mut self.kept, Stack::with_capacity(0));
+        self.sink.give_back(Scratch::of(marks, memo, stack, kept));
     }
 
     /// Carries out opcodes up to STOP, and states offset and opcode in whatever goes wrong.
     fn run(&mut self) -> Step<'a, S, S::Value> {
-        self.run_on().map_err(|failure| match failure {
-            Failure::Pickle(error) => error.at(self.offset, self.reader.byte_at(self.offset)).into(),
-            failure => failure,
-        })
+        self.run_on().map_err(|failure| failure.at(self.offset, self.reader.byte_at(self.offset)))
     }
 
     /// The opcodes that pickles are full of, each together with the PUT behind it. The position is a
@@ -399,46 +348,37 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let raw = reader.counted4()?;
                     self.push_text(raw, &mut reader)?;
                 }
-                op::UNICODE => {
-                    let line = reader.line()?;
-                    let text = self.unicode(line)?;
-                    self.push(text)?;
-                }
-                op::PUT => {
-                    let index = text::index(reader.line()?)?;
-                    self.put(index)?;
-                }
-                op::GET => {
-                    let index = text::index(reader.line()?)?;
-                    self.get(index)?;
+                op::UNICODE | op::PUT | op::GET => {
+                    self.reader = reader;
+                    self.line(byte)?;
+                    reader = self.reader;
                 }
                 op::SHORT_BINBYTES => {
-                    let raw = reader.counted1()?;
-                    if let Some(behind) = self.moment(raw, reader)? {
-                        reader = behind;
-                    } else {
-                        let bytes = self.sink.bytes(Cow::Borrowed(raw))?;
-                        self.push(bytes)?;
-                        self.put_next(&mut reader)?;
-                    }
+                    self.reader = reader;
+                    self.short_bytes()?;
+                    reader = self.reader;
                 }
-                op::BININT1 | op::BININT2 | op::BININT => {
-                    let value = reader.int(byte)?;
-                    self.push_int(value)?;
-                }
-                op::LONG1 => {
-                    let raw = reader.counted1()?;
-                    match raw.len() {
-                        size @ 0..=8 if size as u64 * 8 <= self.budget.limits().int_bits => {
-                            self.push_int(reader::signed(raw))?;
+                op::BININT1 | op::BININT2 | op::BININT | op::LONG1 => {
+                    let value = match reader.int(byte) {
+                        Some(value) if self.words_fit => value,
+                        _ => {
+                            self.reader = reader.from(self.offset + 1);
+                            self.step(byte)?;
+                            reader = self.reader;
+                            continue;
                         }
-                        _ => self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?,
-                    }
+                    };
+                    self.push_int(value)?;
                 }
                 op::BINFLOAT => {
                     let value = reader.f64()?;
                     let value = self.sink.float(value)?;
                     self.push(value)?;
+                    if reader.peek() == Some(op::BINFLOAT) {
+                        self.reader = reader;
+                        self.floats()?;
+                        reader = self.reader;
+                    }
                 }
                 op::NONE => {
                     let value = self.sink.none()?;
@@ -449,10 +389,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     self.push(value)?;
                 }
                 op::MARK => {
-                    let dict =
-                        S::KEYS && matches!(self.stack.last(), Some(Slot::Open(top, ..)) if self.sink.is_dict(top));
-                    reserve(&mut self.marks)?;
-                    self.marks.push(Mark { start: self.stack.len(), dict });
+                    let dict = S::KEYS && self.stack.top_open().is_some_and(|top| self.sink.is_dict(top));
+                    self.marks.push(Mark { start: self.stack.len(), dict })?;
                 }
                 op::EMPTY_DICT => {
                     self.budget.memory(cost::DICT)?;
@@ -481,13 +419,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let args = self.pop()?;
                     let callable = self.pop()?;
                     let made = self.call_or_stand_in(callable, How::Call, args, None)?;
-                    self.stack.push(made);
+                    self.stack.push(made)?;
                     self.put_next(&mut reader)?;
                 }
                 op::APPEND => {
                     let start = self.stack.len().wrapping_sub(1);
                     self.underflow_below(2)?;
-                    self.extend(start)?;
+                    match self.stack.plain_depth(start) {
+                        Some(depth) => self.append(start, depth)?,
+                        None => self.extend(start)?,
+                    }
                 }
                 op::APPENDS => {
                     let start = self.pop_mark()?;
@@ -516,14 +457,62 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
     }
 
+    /// Floats that come in a run.
+    #[inline(never)]
+    fn floats(&mut self) -> Step<'a, S> {
+        let mut reader = self.reader;
+        while reader.peek() == Some(op::BINFLOAT) {
+            self.offset = reader.position();
+            self.pass(1, &mut reader)?;
+            let value = reader.f64()?;
+            let value = self.sink.float(value)?;
+            self.push(value)?;
+        }
+        self.reader = reader;
+        Ok(())
+    }
+
+    /// Carries out an opcode of protocol 0 that pickles of it are full of.
+    #[inline(never)]
+    fn line(&mut self, byte: u8) -> Step<'a, S> {
+        if byte == op::UNICODE {
+            let line = self.reader.line()?;
+            let text = self.unicode(line)?;
+            return self.push(text);
+        }
+        let index = match self.reader.index() {
+            Some(index) => index,
+            None => text::index(self.reader.line()?)?,
+        };
+        if byte == op::PUT { self.put(index) } else { self.get(index) }
+    }
+
+    /// SHORT_BINBYTES, or the moment that is made of it right away.
+    #[inline(never)]
+    fn short_bytes(&mut self) -> Step<'a, S> {
+        let raw = self.reader.counted1()?;
+        if self.plain_datetime(raw)? {
+            return Ok(());
+        }
+        let mut reader = self.reader;
+        match self.moment(raw, reader)? {
+            Some(behind) => reader = behind,
+            None => {
+                let bytes = self.sink.bytes(Cow::Borrowed(raw))?;
+                self.push(bytes)?;
+                self.put_next(&mut reader)?;
+            }
+        }
+        self.reader = reader;
+        Ok(())
+    }
+
     /// Carries out one of the other opcodes.
     fn step(&mut self, byte: u8) -> Step<'a, S> {
-        // None leaves more than one item more than it found.
-        reserve(&mut self.stack)?;
         match byte {
             op::EMPTY_TUPLE => {
                 let value = self.sink.tuple(std::iter::empty())?;
-                self.push_at(value, 1);
+                self.push_at(value, 1)?;
             }
             op::EMPTY_SET => {
                 self.budget.memory(cost::SET)?;
@@ -537,12 +526,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::LIST => {
                 let start = self.pop_mark()?;
                 self.list(start)?;
-                self.open_top();
+                self.open_top()?;
             }
             op::DICT => {
                 let start = self.pop_mark()?;
                 self.dict(start)?;
-                self.open_top();
+                self.open_top()?;
             }
             op::FROZENSET => {
                 let start = self.pop_mark()?;
@@ -555,7 +544,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::GLOBAL => {
                 let (module, name) = self.two_lines()?;
                 let slot = self.global(module, name).or_else(|failure| self.stand_in(failure, Vec::new()))?;
-                self.stack.push(slot);
+                self.stack.push(slot)?;
             }
             op::STACK_GLOBAL => {
                 let name = self.pop()?;
@@ -576,13 +565,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     _ => Err(ErrorKind::Invalid("global: STACK_GLOBAL requires str").into()),
                 };
                 let slot = slot.or_else(|failure| self.stand_in(failure, vec![module, name]))?;
-                self.stack.push(slot);
+                self.stack.push(slot)?;
             }
             op::NEWOBJ => {
                 let args = self.pop()?;
                 let class = self.pop()?;
                 let made = self.call_or_stand_in(class, How::New, args, None)?;
-                self.stack.push(made);
+                self.stack.push(made)?;
             }
             op::NEWOBJ_EX => {
                 let kwargs = self.pop()?;
@@ -594,7 +583,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 let kwargs = (self.sink.len(&kwargs) > 0).then_some(kwargs);
                 let made = self.call_or_stand_in(class, How::New, args, kwargs)?;
-                self.stack.push(made);
+                self.stack.push(made)?;
             }
             op::INST => {
                 let (module, name) = self.two_lines()?;
@@ -650,6 +639,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.push_string(text::string(line)?)?;
             }
             op::INT => {
+                if let Some(value) = self.reader.integer(false) {
+                    return self.push_int(value);
+                }
                 let line = self.reader.line()?;
                 let value = match line {
                     b"00" => self.sink.bool(false)?,
@@ -663,8 +655,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.push(value)?;
             }
             op::LONG => {
+                if let Some(value) = self.reader.integer(true) {
+                    return self.push_int(value);
+                }
                 let line = self.reader.line()?;
                 return self.push_int_text(line.strip_suffix(b"L").unwrap_or(line));
+            }
+            op::BININT1 => {
+                let value = self.reader.u8()?;
+                self.push_int(value.into())?;
+            }
+            op::BININT2 => {
+                let value = self.reader.u16()?;
+                self.push_int(value.into())?;
+            }
+            op::BININT => {
+                let value = self.reader.i32()?;
+                self.push_int(value.into())?;
+            }
+            op::LONG1 => {
+                let raw = self.reader.counted1()?;
+                self.push_long(raw).or_else(|failure| self.push_stand_in(failure))?;
             }
             op::LONG4 => {
                 let raw = self.reader.counted4_signed()?;
@@ -677,8 +688,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             op::POP => {
                 // A mark on top is dropped as if it were an item.
-                if self.marks.last().is_some_and(|mark| mark.start == self.stack.len()) {
-                    self.marks.pop();
+                if !self.marks.is_empty() && self.fence() == self.stack.len() {
+                    self.marks.pop()?;
                 } else {
                     self.pop()?;
                 }
@@ -751,38 +762,36 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if S::LEAF > 0 {
             self.budget.memory(S::LEAF)?;
         }
-        reserve(&mut self.stack)?;
-        self.stack.push(Slot::Value(value, 0));
-        Ok(())
+        Ok(self.stack.push_leaf(value)?)
     }
 
     /// Pushes a container that is still empty.
     #[inline(always)]
     fn push_open(&mut self, value: S::Value) -> Step<'a, S> {
-        reserve(&mut self.stack)?;
-        self.stack.push(Slot::Open(value, 1, NOWHERE));
-        Ok(())
+        self.budget.depth(1)?;
+        Ok(self.stack.push(Slot::Open(value, 1, NOWHERE))?)
     }
 
     /// The container on top of the stack was just begun.
-    fn open_top(&mut self) {
+    fn open_top(&mut self) -> Step<'a, S> {
         if let Some(slot) = self.stack.pop() {
             self.stack.push(match slot {
                 Slot::Value(value, depth) => Slot::Open(value, depth, NOWHERE),
                 slot => slot,
-            });
+            })?;
         }
+        Ok(())
     }
 
     #[inline]
-    fn push_at(&mut self, value: S::Value, depth: u16) {
-        self.stack.push(Slot::Value(value, depth));
+    fn push_at(&mut self, value: S::Value, depth: u16) -> Step<'a, S> {
+        Ok(self.stack.push(Slot::Value(value, depth))?)
     }
 
     /// The stack position that no pop goes below.
     #[inline]
     fn fence(&self) -> usize {
-        self.marks.last().map_or(0, |mark| mark.start)
+        self.marks.top().start
     }
 
     /// An error unless there are `count` items above the topmost mark.
@@ -804,7 +813,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline]
     fn pop_mark(&mut self) -> Step<'a, S, usize> {
-        self.marks.pop().map(|mark| mark.start).ok_or_else(|| ErrorKind::NoMark.into())
+        Ok(self.marks.pop()?)
     }
 
     // ---- depth
@@ -866,16 +875,35 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Pushes text, or what is made of it right away.
     #[inline(always)]
     fn push_text(&mut self, raw: &'a [u8], reader: &mut Reader<'a>) -> Step<'a, S> {
-        if let Some(behind) = self.called(raw, *reader)? {
-            *reader = behind;
+        if !S::OPAQUE && !S::SALVAGE && self.stack.top_global().is_some() {
+            self.reader = *reader;
+            self.push_argument(raw)?;
+            *reader = self.reader;
             return Ok(());
         }
-        let (text, index) = if S::KEYS && self.key_is_due() {
+        let (text, index) = if S::KEYS && self.key_is_next() {
             (self.sink.key(raw)?, Index::key(self.offset))
         } else {
             (self.sink.utf8(raw)?, Index::leaf(self.offset))
         };
         self.push_leaf(text, raw.len(), index, reader)
+    }
+
+    /// Pushes text that stands behind a global, or what the call makes of it.
+    fn push_argument(&mut self, raw: &'a [u8]) -> Step<'a, S> {
+        if self.plain_decimal(raw)? {
+            return Ok(());
+        }
+        let mut reader = self.reader;
+        match self.called(raw, reader)? {
+            Some(behind) => reader = behind,
+            None => {
+                let text = self.sink.utf8(raw)?;
+                self.push_leaf(text, raw.len(), Index::leaf(self.offset), &mut reader)?;
+            }
+        }
+        self.reader = reader;
+        Ok(())
     }
 
     /// Text, which may be a key.
@@ -901,13 +929,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Whether what comes next is a key of a dict. It only decides where text is looked for first.
     #[inline(always)]
     fn key_is_due(&self) -> bool {
-        match (self.marks.last(), self.stack.last()) {
-            // It is an argument.
-            (_, Some(Slot::Global(_))) => false,
-            (Some(mark), _) if mark.dict => self.stack.len().wrapping_sub(mark.start).is_multiple_of(2),
-            (_, Some(Slot::Open(top, ..))) => self.sink.is_dict(top),
-            _ => false,
-        }
+        // Behind a global it is an argument.
+        self.stack.top_global().is_none() && self.key_is_next()
+    }
+
+    #[inline(always)]
+    fn key_is_next(&self) -> bool {
+        let mark = self.marks.top();
+        mark.dict && self.stack.len().wrapping_sub(mark.start).is_multiple_of(2)
+            || self.stack.top_open().is_some_and(|top| self.sink.is_dict(top))
     }
 
     #[inline]
@@ -966,31 +996,36 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// A tuple of the slots from `start` on; a pending one if a global or a zone is among them.
     fn tuple(&mut self, start: usize) -> Step<'a, S> {
         self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
-        let mut depth = 0;
-        let mut symbolic = false;
-        for index in start..self.stack.len() {
-            match self.stack[index] {
-                Slot::Value(_, inner) | Slot::Open(_, inner, _) | Slot::Shared(_, inner, _) => depth = depth.max(inner),
-                Slot::Global(_) => symbolic = true,
-                Slot::Pending(pending) => {
-                    if self.is_symbolic(pending) {
-                        symbolic = true;
-                    } else {
-                        depth = depth.max(self.settle_at(index)?);
-                    }
+        let depth = match self.stack.plain_depth(start) {
+            Some(depth) => depth,
+            None => match self.symbolic_depth(start)? {
+                Some(depth) => depth,
+                None => {
+                    let slots = self.stack.drain(start).map(Slot::unshared).collect();
+                    let slot = self.push_pending(Pending::Args { slots, made: None })?;
+                    return Ok(self.stack.push(slot)?);
                 }
+            },
+        };
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        let value = self.sink.tuple(self.stack.values(start))?;
+        self.push_at(value, depth)
+    }
+
+    /// The greatest depth of the slots from `start` on, once they are values; none if a global or a zone is
+    /// among them.
+    fn symbolic_depth(&mut self, start: usize) -> Step<'a, S, Option<u16>> {
+        let (mut depth, mut symbolic) = (0, false);
+        for index in start..self.stack.len() {
+            match self.stack.get(index) {
+                Some(Seen::Value(_, inner) | Seen::Open(_, inner, _) | Seen::Shared(inner)) => {
+                    depth = depth.max(inner);
+                }
+                Some(Seen::Pending(pending)) if !self.is_symbolic(pending) => depth = depth.max(self.settle_at(index)?),
+                _ => symbolic = true,
             }
         }
-        if symbolic {
-            let slots = self.stack.drain(start..).map(Slot::unshared).collect();
-            let slot = self.push_pending(Pending::Args { slots, made: None })?;
-            self.stack.push(slot);
-            return Ok(());
-        }
-        let depth = self.budget.depth(depth.saturating_add(1))?;
-        let value = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
-        self.push_at(value, depth);
-        Ok(())
+        Ok(if symbolic { None } else { Some(depth) })
     }
 
     /// A list of what is above `start`.
@@ -998,8 +1033,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let depth = self.settle_from(start)?;
         self.budget.memory(cost::LIST + cost::ITEM * (self.stack.len() - start))?;
         let depth = self.budget.depth(depth.saturating_add(1))?;
-        let value = self.sink.list(self.stack.drain(start..).map(Slot::into_value))?;
-        self.push_at(value, depth);
+        let value = self.sink.list(self.stack.values(start))?;
+        self.push_at(value, depth)?;
         Ok(())
     }
 
@@ -1007,10 +1042,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn dict(&mut self, start: usize) -> Step<'a, S> {
         self.budget.memory(cost::DICT)?;
         let value = self.sink.dict()?;
-        self.stack.insert(start, Slot::Open(value, 1, NOWHERE));
+        self.stack.insert(start, Slot::Open(value, 1, NOWHERE))?;
         self.insert(start + 1)?;
         if let Some(slot) = self.stack.pop() {
-            self.stack.push(slot.unshared());
+            self.stack.push(slot.unshared())?;
         }
         Ok(())
     }
@@ -1021,72 +1056,35 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let depth = self.budget.depth(depth.saturating_add(1))?;
         self.budget.memory(cost::SET + cost::SET_ENTRY * (self.stack.len() - start))?;
         self.check_members(None, start)?;
-        let value = self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))?;
-        self.push_at(value, depth);
+        let value = self.sink.frozenset(self.stack.values(start))?;
+        self.push_at(value, depth)?;
         Ok(())
     }
 
     /// Makes values of all slots from `start` on, and gives their greatest depth.
     fn settle_from(&mut self, start: usize) -> Step<'a, S, u16> {
-        let mut depth = 0;
-        for index in start..self.stack.len() {
-            let inner = match self.stack[index] {
-                Slot::Value(_, inner) => inner,
-                Slot::Open(_, inner, _) | Slot::Shared(_, inner, _) => {
-                    let slot = std::mem::replace(&mut self.stack[index], Slot::Global(0));
-                    self.stack[index] = slot.unshared();
-                    inner
-                }
-                _ => self.settle_at(index)?,
-            };
+        let (mut from, mut depth) = (start, 0);
+        loop {
+            let (pending, inner) = self.stack.close(from);
             depth = depth.max(inner);
+            let Some(index) = pending else {
+                return Ok(depth);
+            };
+            depth = depth.max(self.settle_at(index)?);
+            from = index + 1;
         }
-        Ok(depth)
     }
 
     /// Makes a value of the slot at `index`, and gives its depth.
     fn settle_at(&mut self, index: usize) -> Step<'a, S, u16> {
-        let (value, depth) = self.settle(self.stack[index].clone())?;
-        self.stack[index] = Slot::Value(value, depth);
+        let slot = self.stack.copy(index).ok_or(ErrorKind::StackUnderflow)?;
+        let (value, depth) = self.settle(slot)?;
+        self.stack.set(index, Slot::Value(value, depth));
         Ok(depth)
     }
 
-    /// The greatest depth of the slots from `start` on, if all of them are values.
-    #[inline]
-    fn plain_depth(&self, start: usize) -> Option<u16> {
-        let mut deepest = 0;
-        for slot in &self.stack[start..] {
-            match slot {
-                Slot::Value(_, depth) | Slot::Open(_, depth, _) | Slot::Shared(_, depth, _) => {
-                    deepest = deepest.max(*depth);
-                }
-                Slot::Global(_) | Slot::Pending(_) => return None,
-            }
-        }
-        Some(deepest)
-    }
-
-    /// The same, if every second slot from `start` on is text or bytes, whose hash nobody can choose.
-    #[inline]
-    fn plain_pairs_depth(&self, start: usize) -> Option<u16> {
-        let mut deepest = 0;
-        for pair in self.stack[start..].chunks_exact(2) {
-            match &pair[0] {
-                Slot::Value(key, _) if self.sink.is_text(key) => {}
-                _ => return None,
-            }
-            match &pair[1] {
-                Slot::Value(_, depth) | Slot::Open(_, depth, _) | Slot::Shared(_, depth, _) => {
-                    deepest = deepest.max(*depth);
-                }
-                Slot::Global(_) | Slot::Pending(_) => return None,
-            }
-        }
-        Some(deepest)
-    }
-
     /// The container right below `start`, if it was just begun and is of that kind. It takes items of `depth`.
-    #[inline]
+    #[inline(always)]
     fn open_target(
         &mut self,
         start: usize,
@@ -1096,21 +1094,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if start <= self.fence() {
             return Ok(None);
         }
-        match &mut self.stack[start - 1] {
-            Slot::Open(value, own, place) if is(self.sink, value) => {
-                let depth = self.budget.depth(depth.saturating_add(1))?;
-                let value = value.clone();
-                if depth > *own {
-                    *own = depth;
-                    if *place != NOWHERE {
-                        let place = *place;
-                        self.grown_at(place, depth)?;
-                    }
-                }
-                Ok(Some(value))
-            }
-            _ => Ok(None),
+        let Some(Seen::Open(value, own, place)) = self.stack.get(start - 1) else {
+            return Ok(None);
+        };
+        if !is(self.sink, value) {
+            return Ok(None);
         }
+        let value = value.clone();
+        if depth >= own {
+            self.deepen_open(start - 1, place, depth)?;
+        }
+        Ok(Some(value))
+    }
+
+    /// An open container, of that place in the memo, takes items that are as deep as itself was, or deeper.
+    fn deepen_open(&mut self, index: usize, place: u32, depth: u16) -> Step<'a, S> {
+        let depth = self.budget.depth(depth.saturating_add(1))?;
+        self.stack.deepen(index, depth);
+        if place != NOWHERE {
+            self.grown_at(place, depth)?;
+        }
+        Ok(())
     }
 
     /// The container below `start`, and its depth once items of `depth` are in it.
@@ -1119,29 +1123,26 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Err(ErrorKind::StackUnderflow.into());
         }
         let depth = self.budget.depth(depth.saturating_add(1))?;
-        match &mut self.stack[start - 1] {
-            Slot::Open(value, own, place) => {
-                let (value, grown, place) = (value.clone(), depth > *own, *place);
-                *own = depth.max(*own);
-                if grown && place != NOWHERE {
+        match self.stack.copy(start - 1) {
+            Some(Slot::Open(value, own, place)) => {
+                self.stack.deepen(start - 1, depth);
+                if depth > own && place != NOWHERE {
                     self.grown_at(place, depth)?;
                 }
                 return Ok(value);
             }
-            Slot::Value(value, own) => {
-                *own = depth.max(*own);
-                let (value, depth) = (value.clone(), *own);
-                self.grown(&value, depth)?;
+            Some(Slot::Value(value, own)) => {
+                self.stack.deepen(start - 1, depth);
+                self.grown(&value, depth.max(own))?;
                 return Ok(value);
             }
-            Slot::Shared(value, own, place) => {
-                *own = depth.max(*own);
-                let (value, place) = (value.clone(), *place);
-                self.grown_again(place, &value, depth)?;
+            Some(Slot::Shared(value, own, place)) => {
+                self.stack.deepen(start - 1, depth);
+                self.grown_again(place, &value, depth.max(own))?;
                 return Ok(value);
             }
-            Slot::Pending(pending) => {
-                if let Pending::Instance(instance) = &mut self.pending[*pending as usize]
+            Some(Slot::Pending(pending)) => {
+                if let Pending::Instance(instance) = &mut self.pending[pending as usize]
                     && let Some(made) = &instance.made
                 {
                     let made = made.clone();
@@ -1151,9 +1152,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     return Ok(made);
                 }
             }
-            Slot::Global(_) => {}
+            _ => {}
         }
         Err(ErrorKind::Misplaced("APPEND, SETITEM or ADDITEMS on what holds no items").into())
+    }
+
+    /// APPEND of a value of this depth at `start`, the top.
+    #[inline]
+    fn append(&mut self, start: usize, depth: u16) -> Step<'a, S> {
+        let Some(target) = self.open_target(start, depth, S::is_list)? else {
+            return self.extend(start);
+        };
+        self.budget.memory(cost::ITEM)?;
+        let value = self.stack.pop().map(Slot::into_value);
+        self.sink.extend(&target, value.into_iter())
     }
 
     /// APPEND, APPENDS: what is above `start` goes into what is right below it.
@@ -1162,11 +1174,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if count == 0 {
             return self.underflow_below(1);
         }
-        if let Some(depth) = self.plain_depth(start)
+        if let Some(depth) = self.stack.plain_depth(start)
             && let Some(target) = self.open_target(start, depth, S::is_list)?
         {
             self.budget.memory(cost::ITEM * count)?;
-            return self.sink.extend(&target, self.stack.drain(start..).map(Slot::into_value));
+            return self.sink.extend(&target, self.stack.values(start));
         }
         let depth = self.settle_from(start)?;
         self.ready_instance(start, instance::Content::List)?;
@@ -1178,7 +1190,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Err(ErrorKind::Misplaced("APPEND on what is no list").into()),
         }
         self.budget.memory(cost::ITEM * count)?;
-        self.sink.extend(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.extend(&target, self.stack.values(start))
     }
 
     /// SETITEM, SETITEMS, DICT: the keys and values above `start` go into what is right below it.
@@ -1191,12 +1203,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return self.underflow_below(1);
         }
         if self.probes.is_empty()
-            && let Some(depth) = self.plain_pairs_depth(start)
+            && let Some(depth) = self.stack.plain_pairs_depth(start, |key| self.sink.is_text(key))
             && let Some(target) = self.open_target(start, depth, S::is_dict)?
         {
-            let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
+            let table = if self.sink.is_empty_dict(&target) { cost::DICT_TABLE } else { 0 };
             self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
-            self.sink.insert_pairs(&target, &mut Batch(self.stack[start..].as_chunks_mut().0))?;
+            self.sink.insert_pairs(&target, &mut self.stack.pairs(start))?;
             self.stack.truncate(start);
             return Ok(());
         }
@@ -1215,7 +1227,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let table = if self.sink.len(&target) == 0 { cost::DICT_TABLE } else { 0 };
         self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
-        self.sink.insert(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.insert(&target, self.stack.values(start))
     }
 
     /// ADDITEMS: what is above `start` goes into the set right below it.
@@ -1233,7 +1245,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             _ => return Err(ErrorKind::Misplaced("ADDITEMS on what is no set").into()),
         }
         self.budget.memory(cost::SET_ENTRY * count)?;
-        self.sink.add(&target, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.add(&target, self.stack.values(start))
     }
 
     // ---- globals

@@ -24,7 +24,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
-use crate::error::{Error, ErrorKind, Failure};
+use crate::error::{Cause, Error, ErrorKind, Failure};
 use crate::json::{self, Style};
 use crate::limits::{self, Limit, Limits};
 use crate::machine::{self, Earlier, Options, Strings};
@@ -121,9 +121,9 @@ impl Given<'_> {
 
     /// The exception for a failure, once the refusal is reported.
     fn raised(&self, failure: Failure<PyErr>, data: &Bound<'_, PyBytes>) -> PyErr {
-        match failure {
-            Failure::Sink(error) => *error,
-            Failure::Pickle(error) => errors::refused(data.py(), self.policy, &error, data),
+        match failure.cause() {
+            Cause::Sink(error) => error,
+            Cause::Pickle(error) => errors::refused(data.py(), self.policy, &error, data),
         }
     }
 }
@@ -280,10 +280,8 @@ fn converted<'py, T: Send>(
 }
 
 fn pickle_error(failure: Failure<Infallible>) -> Error {
-    match failure {
-        Failure::Pickle(error) => error,
-        Failure::Sink(never) => match *never {},
-    }
+    let Cause::Pickle(error) = failure.cause();
+    error
 }
 
 /// Runs `body`; a panic, which no `except Exception` would catch, becomes an error like any other.

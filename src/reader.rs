@@ -122,27 +122,29 @@ impl<'a> Reader<'a> {
         Ok(i32::from_le_bytes(self.array()?))
     }
 
-    /// The integer of BININT1, BININT2 or BININT. One way for all three: which of them comes next is
-    /// hard to foretell.
+    /// The integer of BININT1, BININT2, BININT, or of a LONG1 of up to eight bytes; none if it is a longer one
+    /// or the input ends soon. One way for all of them, without a branch: which one comes next is hard to foretell.
     #[inline(always)]
-    pub fn int(&mut self, byte: u8) -> Result<i64, Error> {
-        // BININT, BININT1, a gap, BININT2; only the widest has a sign.
-        const WIDTHS: [usize; 4] = [4, 1, 0, 2];
-        const SIGNS: [u64; 4] = [1 << 31, 0, 0, 0];
-        let kind = usize::from(byte.wrapping_sub(op::BININT)) & 3;
-        let width = WIDTHS[kind];
-        match self.rest.first_chunk() {
-            Some(word) => {
-                let value = u64::from(u32::from_le_bytes(*word)) & ((1 << (8 * width)) - 1);
-                self.rest = &self.rest[width..];
-                Ok((value ^ SIGNS[kind]).wrapping_sub(SIGNS[kind]) as i64)
-            }
-            None => Ok(match byte {
-                op::BININT1 => self.u8()?.into(),
-                op::BININT2 => self.u16()?.into(),
-                _ => self.i32()?.into(),
-            }),
+    pub fn int(&mut self, byte: u8) -> Option<i64> {
+        // BININT, BININT1, a gap, BININT2, LONG1.
+        const WIDTHS: [u8; 8] = [4, 1, 0, 2, 0, 0, 0, 0];
+        const SIGNED: [u64; 8] = [1, 0, 0, 0, 1, 0, 0, 0];
+        let code = byte.wrapping_sub(op::BININT);
+        let kind = usize::from(code & 3 | code >> 4 & 4);
+        let next: &[u8; 9] = self.rest.first_chunk()?;
+        let long = kind >> 2;
+        let [count, ..] = *next;
+        let width = u64::from(WIDTHS[kind] | count.wrapping_mul(long as u8));
+        if width.wrapping_sub(1) >= 8 {
+            return None;
         }
+        let [short, wide] = [next.first_chunk()?, next.last_chunk()?].map(|word| u64::from_le_bytes(*word));
+        let word = short ^ (short ^ wide) & (long as u64).wrapping_neg();
+        let bits = width.wrapping_mul(8);
+        let sign = SIGNED[kind] << (bits.wrapping_sub(1) & 63);
+        let value = (word & (u64::MAX >> (64_u64.wrapping_sub(bits) & 63)) ^ sign).wrapping_sub(sign);
+        self.rest = self.rest.get(long + width as usize..)?;
+        Some(value as i64)
     }
 
     /// Eight bytes, little-endian.
@@ -183,6 +185,53 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(count).map_err(|_| ErrorKind::Truncated)?)
     }
 
+    /// The number that is the rest of the line, if it is one of a few decimal digits and nothing else; none
+    /// leaves the line alone.
+    #[inline]
+    pub fn index(&mut self) -> Option<u64> {
+        let mut index = 0;
+        for (digits, &byte) in self.rest.iter().take(9).enumerate() {
+            match byte {
+                b'0'..=b'9' => index = index * 10 + u64::from(byte - b'0'),
+                b'\n' if digits > 0 => {
+                    self.rest = self.rest.get(digits + 1..)?;
+                    return Some(index);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// The integer that is the rest of the line, if it has at most 18 digits as Python writes them, and behind
+    /// them an L if that is `long`; none leaves the line alone.
+    #[inline]
+    pub fn integer(&mut self, long: bool) -> Option<i64> {
+        let (negative, digits) = match self.rest {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        // A zero begins no longer number: 00 and 01 are no numbers at all.
+        if !matches!(digits.first()?, b'1'..=b'9') {
+            return None;
+        }
+        let mut value = 0;
+        for (count, &byte) in digits.iter().take(19).enumerate() {
+            let end = match (byte, digits.get(count + 1)) {
+                (b'0'..=b'9', _) if count < 18 => {
+                    value = value * 10 + i64::from(byte - b'0');
+                    continue;
+                }
+                (b'\n', _) => count + 1,
+                (b'L', Some(b'\n')) if long => count + 2,
+                _ => return None,
+            };
+            self.rest = digits.get(end..)?;
+            return Some(if negative { -value } else { value });
+        }
+        None
+    }
+
     /// The rest of the line, without its newline.
     pub fn line(&mut self) -> Result<&'a [u8], Error> {
         match memchr::memchr(b'\n', self.rest) {
@@ -213,11 +262,55 @@ mod tests {
     use super::*;
 
     #[test]
+    fn integers_of_all_widths_are_read_in_one_way() {
+        let read = |byte, raw: &[u8]| {
+            let padded = [raw, &[0x55; 9]].concat();
+            let mut reader = Reader::new(&padded);
+            reader.int(byte).map(|value| (value, reader.position()))
+        };
+        assert_eq!(read(op::BININT1, b"\xff"), Some((255, 1)));
+        assert_eq!(read(op::BININT2, b"\xff\xff"), Some((65_535, 2)));
+        assert_eq!(read(op::BININT, b"\xff\xff\xff\xff"), Some((-1, 4)));
+        assert_eq!(read(op::BININT, b"\xff\xff\xff\x7f"), Some((i64::from(i32::MAX), 4)));
+        for value in [1, -1, 127, -128, 255, 1 << 40, -(1 << 40), i64::MAX, i64::MIN] {
+            for width in 1..=8_u8 {
+                let raw = value.to_le_bytes();
+                let raw = &raw[..width.into()];
+                let counted = [&[width], raw].concat();
+                assert_eq!(read(op::LONG1, &counted), Some((signed(raw), counted.len())));
+            }
+        }
+        assert_eq!(read(op::LONG1, b"\0"), None);
+        assert_eq!(read(op::LONG1, b"\x09"), None);
+        assert_eq!(Reader::new(b"\xff").int(op::BININT1), None);
+    }
+
+    #[test]
     fn a_lying_length_is_an_end_of_input_error() {
         let mut reader = Reader::new(b"\xff\xff\xff\xff\xff\xff\xff\x7fabc");
         assert!(matches!(reader.counted8().unwrap_err().kind(), ErrorKind::Truncated));
         let mut reader = Reader::new(b"\xfe\xff\xff\xffabc");
         assert!(matches!(reader.counted4_signed().unwrap_err().kind(), ErrorKind::NegativeLength));
+    }
+
+    #[test]
+    fn short_integers_of_text_are_read_and_all_else_is_left() {
+        let read = |line: &[u8], long| {
+            let mut reader = Reader::new(line);
+            let value = reader.integer(long);
+            (value, reader.position())
+        };
+        assert_eq!(read(b"12\nx", false), (Some(12), 3));
+        assert_eq!(read(b"-12L\nx", true), (Some(-12), 5));
+        assert_eq!(read(b"999999999999999999\n", false), (Some(999_999_999_999_999_999), 19));
+        for other in [&b"12L\n"[..], b"0\n", b"01\n", b"-\n", b"", b"12", b"1_0\n", b"1000000000000000000\n", b"+1\n"] {
+            assert_eq!(read(other, false), (None, 0));
+        }
+        let index = |line: &[u8]| Reader::new(line).index();
+        assert_eq!((index(b"0\n"), index(b"12345678\n")), (Some(0), Some(12_345_678)));
+        for other in [&b""[..], b"\n", b"1", b"-1\n", b"123456789\n"] {
+            assert_eq!(index(other), None);
+        }
     }
 
     #[test]

@@ -148,8 +148,8 @@ pub enum KnownValue<'v, V> {
     ZoneInfo(&'v str, bool),
     /// In Decimal's own grammar, within the limits.
     Decimal(&'v V),
-    /// The same, with neither exponent nor letters.
-    PlainDecimal(&'v V),
+    /// The same, with neither exponent nor letters, and which one it is if it is short.
+    PlainDecimal(&'v V, Option<SmallDecimal>),
     /// Two integers; the denominator is not zero.
     Fraction(&'v V, &'v V),
     Uuid(u128, Option<i64>),
@@ -170,6 +170,14 @@ pub enum KnownValue<'v, V> {
     ArrayBytes(char, u8, &'v V),
 }
 
+/// A Decimal of up to 19 digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmallDecimal {
+    pub negative: bool,
+    pub coefficient: u64,
+    pub exponent: isize,
+}
+
 /// How a registered class is asked to make an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -186,7 +194,7 @@ pub trait Pairs<V> {
     /// How many pairs there are.
     fn count(&self) -> usize;
     /// Each key with its value.
-    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)>
+    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)> + ExactSizeIterator
     where
         V: 's;
     /// The values, which are gone from the stack then.
@@ -264,6 +272,18 @@ pub trait Sink<'a> {
     /// A known value type.
     fn known(&mut self, value: KnownValue<'_, Self::Value>) -> Made<Self::Value, Self::Error>;
 
+    /// A Decimal, which this text says: digits, a sign and a point only.
+    fn decimal(&mut self, text: &'a [u8], number: SmallDecimal) -> Made<Self::Value, Self::Error> {
+        let text = self.utf8(text)?;
+        self.known(KnownValue::PlainDecimal(&text, Some(number)))
+    }
+
+    /// A datetime.
+    #[inline]
+    fn datetime(&mut self, day: Day, clock: Clock, zone: Option<&Self::Value>) -> Made<Self::Value, Self::Error> {
+        self.known(KnownValue::DateTime(day, clock, zone))
+    }
+
     /// Appends to a list, a deque, a stub or an object.
     fn extend<I: ExactSizeIterator<Item = Self::Value>>(
         &mut self,
@@ -299,10 +319,20 @@ pub trait Sink<'a> {
     fn is_dict(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::Dict)
     }
+    /// Whether a dict and nothing else has no keys yet.
+    #[inline]
+    fn is_empty_dict(&self, dict: &Self::Value) -> bool {
+        self.len(dict) == 0
+    }
     /// A list and nothing else: cheaper than a view.
     #[inline]
     fn is_list(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::List)
+    }
+    /// A tzinfo: cheaper than a view.
+    #[inline]
+    fn is_zone(&self, value: &Self::Value) -> bool {
+        self.view(value) == View::Zone
     }
     /// Text or bytes, whose hash nobody can choose: cheaper than a view.
     fn is_text(&self, value: &Self::Value) -> bool {

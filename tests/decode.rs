@@ -1,8 +1,9 @@
 //! The core through its public names, without Python: each opcode, each sink, and what comes out.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use plainpickle::error::{Category, Failure};
+use plainpickle::error::{Category, Cause, Failure};
 use plainpickle::json::{self, Style};
 use plainpickle::limits::Limits;
 use plainpickle::opcode::OPCODES;
@@ -16,17 +17,18 @@ fn shown(data: &[u8], policy: &Policy, options: &Options<'_>) -> Result<String, 
     let mut values = ValueSink::default();
     match decode(data, &mut values, policy, &Limits::default(), options) {
         Ok(decoded) => written(&values, decoded.value),
-        Err(Failure::Pickle(error)) => Err(error.kind().word()),
-        Err(Failure::Sink(never)) => match *never {},
+        Err(failure) => Err(word(failure)),
     }
 }
 
 fn written(values: &ValueSink<'_>, root: NodeId) -> Result<String, &'static str> {
     let style = Style { indent: 0, show: true, max_bytes: 1 << 20, max_depth: u64::MAX };
-    json::write(values, &root, style).map_err(|unwritten| match unwritten.failure {
-        Failure::Pickle(error) => error.kind().word(),
-        Failure::Sink(never) => match *never {},
-    })
+    json::write(values, &root, style).map_err(|unwritten| word(unwritten.failure))
+}
+
+fn word(failure: Failure<Infallible>) -> &'static str {
+    let Cause::Pickle(error) = failure.cause();
+    error.kind().word()
 }
 
 fn loaded(data: &[u8]) -> Result<String, &'static str> {
@@ -147,7 +149,7 @@ fn an_error_has_a_category_an_offset_and_an_opcode() {
     ];
     for (data, category, offset, opcode) in cases {
         let failed = decode(data, &mut NullSink, &Policy::default(), &Limits::default(), &Options::default());
-        let Err(Failure::Pickle(error)) = failed else {
+        let Some(Cause::Pickle(error)) = failed.err().map(Failure::cause) else {
             panic!("{data:?} was read");
         };
         assert_eq!((error.kind().category(), error.offset(), error.opcode()), (category, offset, opcode));

@@ -12,12 +12,12 @@ use crate::limits::{self, Limit};
 use crate::opcode::op;
 use crate::policy::Target;
 use crate::reader::Reader;
-use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Sink, View};
+use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Sink, SmallDecimal, View};
 
 use super::fields::{fits, is_array, is_ip, normal_timedelta, split_date, split_datetime, split_time};
 use super::instance::{Instance, Pending};
 use super::memo::{Entry, Index};
-use super::{Machine, Slot, Step, cost};
+use super::{Machine, Seen, Slot, Step, cost};
 
 /// Steps for a constructor that is written in Python.
 pub(super) const SLOW: usize = 400;
@@ -32,6 +32,9 @@ const ENCODED_BYTES: usize = 256;
 const DATE_BYTES: usize = 4;
 const TIME_BYTES: usize = 6;
 const DATETIME_BYTES: usize = 10;
+
+/// What makes a call of an only argument.
+const CALL: [u8; 5] = [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, op::MEMOIZE];
 
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// REDUCE, NEWOBJ, NEWOBJ_EX: `callable` with an argument tuple.
@@ -85,13 +88,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// The row of the global on top of the stack, if what comes next can be its only argument.
     #[inline(always)]
     fn callee(&self) -> Option<&'static Row> {
-        match self.stack.last() {
-            Some(Slot::Global(class)) if !S::OPAQUE && !S::SALVAGE && self.stack.len() > self.fence() => {
-                match self.globals[*class as usize].target {
-                    Target::Known(row, _) if row.uses & globals::CALL != 0 => Some(row),
-                    _ => None,
-                }
-            }
+        let class = self.stack.top_global()?;
+        if S::OPAQUE || S::SALVAGE || self.stack.len() <= self.fence() {
+            return None;
+        }
+        match self.globals[class as usize].target {
+            Target::Known(row, _) if row.uses & globals::CALL != 0 => Some(row),
             _ => None,
         }
     }
@@ -138,9 +140,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.put_late(reader, late[1])?;
             self.pass(1, reader)?;
         }
-        if let Some(top) = self.stack.last_mut() {
-            *top = Slot::Value(value, 0);
-        }
+        self.stack.replace_top(value);
         self.put_next(reader)
     }
 
@@ -200,42 +200,109 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Some(reader))
     }
 
-    fn decimal_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
-        if !self.is_argument(&reader) {
-            return Ok(None);
+    /// What is behind the opcodes that make a call of an only argument, as picklers of protocol 4 write them.
+    #[inline(always)]
+    fn behind_call(&self, reader: &Reader<'a>) -> Option<Reader<'a>> {
+        let (call, rest) = reader.rest().split_first_chunk()?;
+        (*call == CALL && self.holes == 0).then(|| reader.at_rest(rest))
+    }
+
+    /// The same with a second argument out of the memo, and its index.
+    #[inline(always)]
+    fn behind_pair(&self, reader: &Reader<'a>) -> Option<(Reader<'a>, usize)> {
+        match reader.rest() {
+            [op::MEMOIZE, op::BINGET, index, op::TUPLE2, op::MEMOIZE, op::REDUCE, op::MEMOIZE, rest @ ..]
+                if self.holes == 0 =>
+            {
+                Some((reader.at_rest(rest), usize::from(*index)))
+            }
+            _ => None,
         }
+    }
+
+    /// Carries these opcodes out: `value` is what the call makes, `late` what the argument and its tuple were.
+    #[inline(always)]
+    fn finish_call(&mut self, value: S::Value, late: [Index; 2], behind: Reader<'a>) -> Step<'a, S> {
+        CALL.into_iter().for_each(|byte| self.sink.opcode(byte));
+        let made = self.keep_value(&value)?;
+        for index in [late[0], late[1], made] {
+            reserve(&mut self.memo)?;
+            self.memo.push(index);
+        }
+        self.stack.replace_top(value);
+        self.reader = behind;
+        Ok(())
+    }
+
+    /// A Decimal out of the text that was just read, if that and what comes next are as in protocol 4.
+    #[inline(always)]
+    pub(super) fn plain_decimal(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
+        let Some(behind) = self.behind_call(&self.reader) else {
+            return Ok(false);
+        };
+        let Some((number, digits)) = small_decimal(raw) else {
+            return Ok(false);
+        };
+        if self.callee().is_none_or(|row| row.known != Known::Decimal) {
+            return Ok(false);
+        }
+        self.pay_arguments(1, 2)?;
+        self.pay_digits(digits, false)?;
+        let value = self.sink.decimal(raw, number)?;
+        let leaf = self.offset;
+        self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
+        Ok(true)
+    }
+
+    /// A datetime out of the bytes that were just read, likewise; with a zone out of the memo, too.
+    #[inline(always)]
+    pub(super) fn plain_datetime(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
+        let Some((day, clock)) = split_datetime(raw) else {
+            return Ok(false);
+        };
+        if self.callee().is_none_or(|row| row.known != Known::DateTime) {
+            return Ok(false);
+        }
+        let leaf = self.offset;
+        if let Some(behind) = self.behind_call(&self.reader) {
+            self.pay_arguments(1, 2)?;
+            let value = self.sink.datetime(day, clock, None)?;
+            self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
+            return Ok(true);
+        }
+        let (Some((behind, index)), Ok(offset)) = (self.behind_pair(&self.reader), u32::try_from(leaf)) else {
+            return Ok(false);
+        };
+        let zone = match self.kept_value(index) {
+            Some(zone) if self.sink.is_zone(zone) => zone.clone(),
+            _ => return Ok(false),
+        };
+        self.pay_arguments(2, 2)?;
+        let value = self.sink.datetime(day, clock, Some(&zone))?;
+        [op::BINGET, op::TUPLE2].into_iter().for_each(|byte| self.sink.opcode(byte));
+        let pair = self.keep(Entry::Pair(offset, zone))?;
+        let made = self.keep_value(&value)?;
+        for index in [Index::leaf(leaf), pair, made] {
+            reserve(&mut self.memo)?;
+            self.memo.push(index);
+        }
+        [op::MEMOIZE, op::MEMOIZE, op::REDUCE, op::MEMOIZE].into_iter().for_each(|byte| self.sink.opcode(byte));
+        self.stack.replace_top(value);
+        self.reader = behind;
+        Ok(true)
+    }
+
+    fn decimal_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         // Anything else takes the long way.
-        let Some(digits) = plain_digits(raw).filter(|&digits| digits as u64 <= self.budget.limits().decimal_digits)
-        else {
+        let Some((number, digits)) = small_decimal(raw).filter(|_| self.is_argument(&reader)) else {
             return Ok(None);
         };
         self.pay_arguments(1, 2)?;
         self.pay_digits(digits, false)?;
-        let value = self.decimal_again(raw)?;
+        let value = self.sink.decimal(raw, number)?;
         let leaf = self.offset;
         self.push_called(value, [Index::leaf(leaf), Index::tuple(leaf)], &mut reader)?;
         Ok(Some(reader))
-    }
-
-    /// A Decimal of plain digits. Prices and rates repeat: one that was met a moment ago is used again.
-    fn decimal_again(&mut self, raw: &'a [u8]) -> Step<'a, S, S::Value> {
-        const PLACES: usize = 16;
-        if S::COUNTED && self.decimals.is_empty() {
-            self.decimals.resize_with(PLACES, || None);
-        }
-        let mix = raw.iter().rev().take(4).fold(raw.len(), |mix, &byte| mix.wrapping_mul(31).wrapping_add(byte.into()));
-        let place = mix % PLACES;
-        if let Some(Some((known, value))) = self.decimals.get(place)
-            && *known == raw
-        {
-            return Ok(value.clone());
-        }
-        let text = self.sink.utf8(raw)?;
-        let value = self.sink.known(KnownValue::PlainDecimal(&text))?;
-        if let Some(place) = self.decimals.get_mut(place) {
-            *place = Some((raw, value.clone()));
-        }
-        Ok(value)
     }
 
     /// A datetime, date or time out of the bytes that were just read, if that is all they are for.
@@ -262,17 +329,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         // What is wrong is said by the long way.
         let value = match row.known {
             Known::DateTime => match split_datetime(raw) {
-                Ok((day, clock)) if called => KnownValue::DateTime(day, clock, None),
-                Ok((day, clock)) if late[0].is_leaf() => return self.zoned(day, clock, reader),
+                Some((day, clock)) if called => KnownValue::DateTime(day, clock, None),
+                Some((day, clock)) if late[0].is_leaf() => return self.zoned(day, clock, reader),
                 _ => return Ok(None),
             },
             Known::Date if called => match split_date(raw) {
-                Ok(day) => KnownValue::Date(day),
-                Err(_) => return Ok(None),
+                Some(day) => KnownValue::Date(day),
+                None => return Ok(None),
             },
             Known::Time if called => match split_time(raw) {
-                Ok(clock) => KnownValue::Time(clock, None),
-                Err(_) => return Ok(None),
+                Some(clock) => KnownValue::Time(clock, None),
+                None => return Ok(None),
             },
             _ => return Ok(None),
         };
@@ -293,9 +360,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         let tuple_put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
         let zone = match self.kept_value(usize::from(*index)) {
-            Some(zone) if rest.get(tuple_put) == Some(&op::REDUCE) && self.sink.view(zone) == View::Zone => {
-                zone.clone()
-            }
+            Some(zone) if rest.get(tuple_put) == Some(&op::REDUCE) && self.sink.is_zone(zone) => zone.clone(),
             _ => return Ok(None),
         };
         self.pay_arguments(2, 2)?;
@@ -305,9 +370,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.pass(1, &mut reader)?;
         self.put_kept(&mut reader, || Entry::Pair(leaf, zone))?;
         self.pass(1, &mut reader)?;
-        if let Some(top) = self.stack.last_mut() {
-            *top = Slot::Value(value, 0);
-        }
+        self.stack.replace_top(value);
         self.put_next(&mut reader)?;
         Ok(Some(reader))
     }
@@ -318,11 +381,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if S::OPAQUE || S::SALVAGE || self.stack.len() < self.fence() + 2 {
             return Ok(None);
         }
-        let [.., Slot::Global(class), Slot::Value(args, _)] = self.stack.as_slice() else {
+        let top = self.stack.len();
+        let (Some(Seen::Global(class)), Some(Seen::Value(args, _))) =
+            (self.stack.get(top - 2), self.stack.get(top - 1))
+        else {
             return Ok(None);
         };
-        if self.known_of(*class) != Some(Known::Uuid) || self.sink.view(args) != View::Tuple || self.sink.len(args) > 0
-        {
+        if self.known_of(class) != Some(Known::Uuid) || self.sink.view(args) != View::Tuple || self.sink.len(args) > 0 {
             return Ok(None);
         }
         let mut ahead = reader;
@@ -396,7 +461,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.pass(1, &mut reader)?;
         self.pass(1, &mut reader)?;
         self.stack.truncate(self.stack.len() - 2);
-        self.push_at(uuid, 0);
+        self.stack.push_leaf(uuid)?;
         Ok(Some(reader))
     }
 
@@ -417,7 +482,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let depth = self.settle_from(start)?;
         let how = if start == self.stack.len() { How::New } else { How::Call };
         self.budget.memory(cost::TUPLE + cost::ITEM * (self.stack.len() - start))?;
-        let args = self.sink.tuple(self.stack.drain(start..).map(Slot::into_value))?;
+        let args = self.sink.tuple(self.stack.values(start))?;
         self.own(target, global, how, args, None, depth)
     }
 
@@ -582,17 +647,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let value = match (row.known, args) {
             (Known::DateTime, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
-                let (day, clock) = split_datetime(&raw)?;
+                let (day, clock) = split_datetime(&raw).ok_or(ErrorKind::Invalid("datetime: its bytes"))?;
                 let zone = self.zone_argument(zone)?;
                 self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?
             }
             (Known::Date, [Slot::Value(raw, _)]) => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
-                self.sink.known(KnownValue::Date(split_date(&raw)?))?
+                self.sink.known(KnownValue::Date(split_date(&raw).ok_or(ErrorKind::Invalid("date: its bytes"))?))?
             }
             (Known::Time, [Slot::Value(raw, _), zone @ ..]) if zone.len() < 2 => {
                 let raw = self.raw(raw).ok_or_else(wrong)?;
-                let clock = split_time(&raw)?;
+                let clock = split_time(&raw).ok_or(ErrorKind::Invalid("time: its bytes"))?;
                 let zone = self.zone_argument(zone)?;
                 self.sink.known(KnownValue::Time(clock, zone.as_ref()))?
             }
@@ -600,10 +665,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 let View::Text(digits) = self.sink.view(text) else {
                     return Err(wrong().into());
                 };
-                let plain = plain_digits(digits.as_bytes()).is_some();
+                let (small, plain) = (small_decimal(digits.as_bytes()), plain_digits(digits.as_bytes()).is_some());
                 let digits = self.check_decimal(digits)?;
                 self.pay_digits(digits, false)?;
-                self.sink.known(decimal_of(text, plain))?
+                self.sink.known(decimal_of(text, plain, small.map(|(number, _)| number)))?
             }
             _ => return Err(wrong().into()),
         };
@@ -1084,15 +1149,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.work(2 * size + size.min(64).pow(2) / 8)?;
         self.budget.memory(cost::SET + cost::SET_ENTRY * size)?;
         let start = self.stack.len();
-        self.stack.extend(self.sink.items(list).into_iter().map(|item| Slot::Value(item, 0)));
+        self.stack.extend(self.sink.items(list))?;
         if set {
             let made = self.sink.set()?;
             self.check_members(Some(&made), start)?;
-            self.sink.add(&made, self.stack.drain(start..).map(Slot::into_value))?;
+            self.sink.add(&made, self.stack.values(start))?;
             Ok(made)
         } else {
             self.check_members(None, start)?;
-            self.sink.frozenset(self.stack.drain(start..).map(Slot::into_value))
+            self.sink.frozenset(self.stack.values(start))
         }
     }
 
@@ -1104,7 +1169,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             if !matches!(self.sink.view(&pair), View::List | View::Tuple) || self.sink.len(&pair) != 2 {
                 return Err(ErrorKind::Invalid("pairs of keys and values").into());
             }
-            self.stack.extend(self.sink.items(&pair).into_iter().map(|item| Slot::Value(item, 0)));
+            self.stack.extend(self.sink.items(&pair))?;
         }
         Ok(())
     }
@@ -1114,7 +1179,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.push_pairs(pairs)?;
         self.budget.memory(cost::DICT_TABLE + cost::DICT_ENTRY * (self.stack.len() - start))?;
         self.check_keys(dict, start)?;
-        self.sink.insert(dict, self.stack.drain(start..).map(Slot::into_value))
+        self.sink.insert(dict, self.stack.values(start))
     }
 
     fn deque(&mut self, args: &[Slot<S::Value>], depth: &mut u16) -> Step<'a, S, Option<S::Value>> {
@@ -1139,9 +1204,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.budget.work(size)?;
                 self.budget.memory(cost::ITEM * size)?;
                 let start = self.stack.len();
-                self.stack.extend(self.sink.items(items).into_iter().map(|item| Slot::Value(item, 0)));
+                self.stack.extend(self.sink.items(items))?;
                 self.check_chain(&deque, start, 1)?;
-                self.sink.extend(&deque, self.stack.drain(start..).map(Slot::into_value))?;
+                self.sink.extend(&deque, self.stack.values(start))?;
             }
             _ => return Ok(None),
         }
@@ -1186,8 +1251,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 }
 
 /// A Decimal of this text, which was checked. `plain`: it has digits, a sign and a point only.
-pub(super) fn decimal_of<V>(text: &V, plain: bool) -> KnownValue<'_, V> {
-    if plain { KnownValue::PlainDecimal(text) } else { KnownValue::Decimal(text) }
+pub(super) fn decimal_of<V>(text: &V, plain: bool, small: Option<SmallDecimal>) -> KnownValue<'_, V> {
+    if plain { KnownValue::PlainDecimal(text, small) } else { KnownValue::Decimal(text) }
 }
 
 /// How many digits there are, if there is nothing else but a sign and a point.
@@ -1206,6 +1271,33 @@ pub(super) fn plain_digits(raw: &[u8]) -> Option<usize> {
         }
     }
     (points < 2 && points < unsigned.len()).then(|| unsigned.len() - points)
+}
+
+/// The Decimal that a text says, and how many digits it has, if these are at most 19 and there is nothing else
+/// but a sign and a point.
+#[inline]
+pub(super) fn small_decimal(raw: &[u8]) -> Option<(SmallDecimal, usize)> {
+    let (negative, unsigned) = match raw {
+        [b'-', unsigned @ ..] => (true, unsigned),
+        unsigned => (false, unsigned),
+    };
+    if unsigned.len() > 20 {
+        return None;
+    }
+    let (mut coefficient, mut behind) = (0_u64, None);
+    for (&byte, left) in unsigned.iter().zip((0..unsigned.len()).rev()) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            coefficient = coefficient.wrapping_mul(10).wrapping_add(digit.into());
+        } else if byte == b'.' && behind.is_none() {
+            behind = Some(left);
+        } else {
+            return None;
+        }
+    }
+    let digits = unsigned.len() - usize::from(behind.is_some());
+    let exponent = (behind.unwrap_or(0) as isize).wrapping_neg();
+    (1..=19).contains(&digits).then_some((SmallDecimal { negative, coefficient, exponent }, digits))
 }
 
 #[cold]

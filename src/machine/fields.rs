@@ -104,22 +104,21 @@ pub fn is_ip(ip: Ip, text: &str) -> bool {
     }
 }
 
-pub fn split_date(raw: &[u8]) -> Result<Day, ErrorKind> {
-    let invalid = ErrorKind::Invalid("date: its bytes");
+/// A date out of its four bytes.
+#[inline]
+pub fn split_date(raw: &[u8]) -> Option<Day> {
     let &[high, low, month, day] = raw else {
-        return Err(invalid);
+        return None;
     };
-    let year = u16::from(high) << 8 | u16::from(low);
-    let days = match month {
+    let year = u16::from_be_bytes([high, low]);
+    let days = || match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
         _ => 31,
     };
-    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=days).contains(&day) {
-        return Err(invalid);
-    }
-    Ok(Day { year, month, day })
+    let fits = (1..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1 && (day <= 28 || day <= days());
+    fits.then_some(Day { year, month, day })
 }
 
 /// The date that is so many days after 1970-01-01, if Python has it.
@@ -137,30 +136,29 @@ pub fn civil(days: i64) -> Option<Day> {
     Some(Day { year, month: month as u8, day: day as u8 })
 }
 
-pub fn split_time(raw: &[u8]) -> Result<Clock, ErrorKind> {
-    let invalid = ErrorKind::Invalid("time: its bytes");
+/// A time out of its six bytes, of which the first has the fold as its high bit.
+#[inline]
+pub fn split_time(raw: &[u8]) -> Option<Clock> {
     let &[first, minute, second, high, middle, low] = raw else {
-        return Err(invalid);
+        return None;
     };
     let (hour, fold) = (first & 0x7F, first >= 0x80);
     let microsecond = u32::from_be_bytes([0, high, middle, low]);
-    if hour > 23 || minute > 59 || second > 59 || microsecond > 999_999 {
-        return Err(invalid);
-    }
-    Ok(Clock { hour, minute, second, microsecond, fold })
+    let fits = hour <= 23 && minute <= 59 && second <= 59 && microsecond <= 999_999;
+    fits.then_some(Clock { hour, minute, second, microsecond, fold })
 }
 
-pub fn split_datetime(raw: &[u8]) -> Result<(Day, Clock), ErrorKind> {
-    let &[a, b, month, day, hour, ref rest @ ..] = raw else {
-        return Err(ErrorKind::Invalid("datetime: its bytes"));
+/// A datetime out of its ten bytes, in which the fold is the high bit of the month.
+#[inline]
+pub fn split_datetime(raw: &[u8]) -> Option<(Day, Clock)> {
+    let &[a, b, month, day, hour, minute, second, high, middle, low] = raw else {
+        return None;
     };
-    // The fold is the high bit of the month here, and of the hour in a time.
-    if hour >= 0x80 || rest.len() != 5 {
-        return Err(ErrorKind::Invalid("datetime: its bytes"));
+    if hour >= 0x80 {
+        return None;
     }
-    let date = split_date(&[a, b, month & 0x7F, day])?;
-    let clock = split_time(&[hour | (month & 0x80), rest[0], rest[1], rest[2], rest[3], rest[4]])?;
-    Ok((date, clock))
+    let day = split_date(&[a, b, month & 0x7F, day])?;
+    Some((day, split_time(&[hour | month & 0x80, minute, second, high, middle, low])?))
 }
 
 /// Days, seconds and microseconds as Python keeps them.
@@ -249,5 +247,5 @@ pub fn http_date(text: &str) -> Option<(Day, Clock)> {
 /// A date that the calendar has.
 fn date(year: u32, month: u32, day: u32) -> Option<Day> {
     let raw = [(year >> 8) as u8, year as u8, month as u8, day as u8];
-    split_date(&raw).ok()
+    split_date(&raw)
 }

@@ -218,7 +218,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.memory(cost::DICT + cost::DICT_TABLE + (cost::DICT_ENTRY + cost::LIST + cost::ITEM) * count)?;
         let dict = self.sink.dict()?;
         let mut lists: std::collections::HashMap<String, S::Value> = std::collections::HashMap::new();
-        let items: Vec<_> = self.stack.drain(start..).map(Slot::into_value).collect();
+        let items: Vec<_> = self.stack.values(start).collect();
         for pair in items.chunks_exact(2) {
             let View::Text(key) = self.sink.view(&pair[0]) else {
                 return Err(ErrorKind::Invalid("multi-value dict: a key is no text").into());
@@ -257,8 +257,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 };
                 self.budget.memory(2 * cost::ITEM * values.len())?;
                 for value in values {
-                    self.stack.push(Slot::Value(pair[0].clone(), 0));
-                    self.stack.push(Slot::Value(value, 0));
+                    self.stack.push_leaf(pair[0].clone())?;
+                    self.stack.push_leaf(value)?;
                 }
             }
         }
@@ -480,7 +480,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(None);
         };
         let year = (year as u16).to_be_bytes();
-        let day = split_date(&[year[0], year[1], month as u8, day as u8])?;
+        let day =
+            split_date(&[year[0], year[1], month as u8, day as u8]).ok_or(ErrorKind::Invalid("date: its bytes"))?;
         let zone = self.zone_argument(zone)?;
         Ok(Some(Slot::Value(self.sink.known(KnownValue::DateTime(day, clock, zone.as_ref()))?, 0)))
     }

@@ -7,7 +7,7 @@ use crate::limits::{self, Limit};
 use crate::policy::Target;
 use crate::sink::{How, KnownValue, Sink, View};
 
-use super::{Machine, Slot, Step, cost};
+use super::{Machine, Seen, Slot, Step, cost};
 
 /// An entry of `Machine::pending`. Entries hold values and globals, never arguments or instances
 /// that hold further ones, so that settling one needs no recursion.
@@ -167,7 +167,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         abbreviation: Option<&S::Value>,
     ) -> Step<'a, S, S::Value> {
         match (self.zone_info(name, true), offset) {
-            (Err(crate::error::Failure::Pickle(_)), Some(seconds)) => {
+            (Err(failure), Some(seconds)) if failure.pickle().is_some() => {
                 self.fixed_zone(seconds * 1_000_000, abbreviation)
             }
             (made, _) => made,
@@ -208,10 +208,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Gives the instance right below `start`, if there is one, the container that content goes to.
     pub(super) fn ready_instance(&mut self, start: usize, content: Content) -> Step<'a, S> {
-        let Some(Slot::Pending(pending)) = start.checked_sub(1).and_then(|below| self.stack.get(below)) else {
+        let Some(Seen::Pending(pending)) = start.checked_sub(1).and_then(|below| self.stack.get(below)) else {
             return Ok(());
         };
-        let pending = *pending as usize;
+        let pending = pending as usize;
         let Pending::Instance(instance) = &self.pending[pending] else {
             return Ok(());
         };
@@ -254,22 +254,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn build(&mut self, state: Slot<S::Value>) -> Step<'a, S> {
         let (state, inner) = self.settle(state)?;
         let depth = self.budget.depth(inner.saturating_add(1))?;
-        let target = match self.stack.last_mut() {
+        let top = self.stack.len().wrapping_sub(1);
+        let target = match self.stack.copy(top) {
             Some(Slot::Value(value, own)) => {
-                *own = depth.max(*own);
-                let (value, depth) = (value.clone(), *own);
-                self.grown(&value, depth)?;
+                self.stack.deepen(top, depth);
+                self.grown(&value, depth.max(own))?;
                 value
             }
-            Some(Slot::Shared(value, own, _)) => {
-                *own = depth.max(*own);
-                let value = value.clone();
+            Some(Slot::Shared(value, ..)) => {
+                self.stack.deepen(top, depth);
                 self.grown_late(depth)?;
                 value
             }
             Some(Slot::Open(..)) => return Err(ErrorKind::Misplaced("state for a type that has none").into()),
             Some(Slot::Pending(pending)) => {
-                let pending = *pending as usize;
+                let pending = pending as usize;
                 match &mut self.pending[pending] {
                     Pending::Instance(instance) => {
                         let levels = instance.grow(depth);
@@ -280,9 +279,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
             }
             Some(Slot::Global(global)) => {
-                let name = *global;
                 return Err(ErrorKind::ForbiddenUse {
-                    name: self.global_name(name),
+                    name: self.global_name(global),
                     reason: "state for a class or function",
                 }
                 .into());
@@ -545,6 +543,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     /// Compares the digits of a Decimal or Fraction with their bound, and pays for them.
+    #[inline]
     pub(super) fn pay_digits(&mut self, digits: usize, squared: bool) -> Step<'a, S> {
         limits::check(digits as u64, self.budget.limits().decimal_digits, Limit::DecimalDigits)?;
         self.budget.memory(cost::OBJECT / 4 + digits)?;

@@ -7,16 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigInt;
 
-use crate::error::{ErrorKind, Failure, reserve};
+use crate::error::{ErrorKind, reserve};
 use crate::globals::{self, Known};
 use crate::json::{Number, Quoted, SURE_DIGITS, SURE_HASHED, Tokens};
 use crate::limits::{self, Limit, Limits};
 use crate::sink::{Factory, How, KnownValue, Sink, View};
 
-use super::construct::{Args, decimal_of, plain_digits};
+use super::construct::{Args, decimal_of, plain_digits, small_decimal};
 use super::fields::{http_date, iso_date, iso_datetime, iso_offset, iso_time};
 use super::keys::SMALL;
-use super::{Machine, Slot, Step, cost};
+use super::{Machine, Seen, Slot, Step, cost};
 
 /// A list or an object that is not closed yet.
 struct Level<'a> {
@@ -100,10 +100,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let mut tokens = Tokens::new(data);
         let read = self.json_value(&mut tokens);
         let offset = self.offset;
-        read.map_err(|failure| match failure {
-            Failure::Pickle(error) => error.at(offset, None).into(),
-            failure => failure,
-        })
+        read.map_err(|failure| failure.at(offset, None))
     }
 
     fn json_value(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S, S::Value> {
@@ -178,7 +175,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn json_token(&mut self, tokens: &mut Tokens<'a>, levels: &mut Vec<Level<'a>>) -> Step<'a, S, bool> {
         let byte = tokens.peek();
         self.offset = tokens.position();
-        reserve(&mut self.stack)?;
         match byte {
             Some(b'"') => {
                 let slot = match tokens.plain() {
@@ -190,7 +186,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     }
                     None => self.json_text(tokens.quoted()?)?,
                 };
-                self.stack.push(slot);
+                self.stack.push(slot)?;
             }
             Some(b'[') => {
                 tokens.pass();
@@ -273,13 +269,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Ok(slot) => slot,
                 Err(failure) => self.stand_in(failure, Vec::new())?,
             };
-            self.stack.push(slot);
+            self.stack.push(slot)?;
             return Ok(true);
         }
         let object = Object { first: Some(tag), tagged: true, repeated: true, ..Object::default() };
         self.json_open(levels, Kind::Object(object))?;
         let slot = self.json_text(text)?;
-        self.stack.push(slot);
+        self.stack.push(slot)?;
         Ok(true)
     }
 
@@ -333,7 +329,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[inline(always)]
     fn json_push_key(&mut self, key: Quoted<'a>) -> Step<'a, S> {
-        reserve(&mut self.stack)?;
         let slot = match key {
             Quoted::Plain(raw) => {
                 if S::LEAF > 0 {
@@ -343,7 +338,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
             key => self.json_text(key)?,
         };
-        self.stack.push(slot);
+        self.stack.push(slot)?;
         Ok(())
     }
 
@@ -352,9 +347,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if open {
             self.list(start)?;
         }
-        reserve(&mut self.stack)?;
         let key = self.json_text(key)?;
-        self.stack.insert(start, key);
+        self.stack.insert(start, key)?;
         Ok(())
     }
 
@@ -378,7 +372,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// The end of an object: what its tag says, or a dict.
     fn json_object(&mut self, object: Object<'a>, start: usize) -> Step<'a, S> {
         if object.tagged {
-            let causes: Vec<_> = if S::SALVAGE { self.stack[start..].to_vec() } else { Vec::new() };
+            let causes: Vec<_> = if S::SALVAGE { self.stack.copies(start) } else { Vec::new() };
             let made = match object.first.as_ref().and_then(Quoted::as_str) {
                 Some(" di") if object.escaped => self.stack.pop().ok_or_else(|| ErrorKind::StackUnderflow.into()),
                 Some(tag) => self.json_tag(tag, object.open, start),
@@ -391,7 +385,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 Err(failure) => self.stand_in(failure, causes)?,
             };
             self.stack.truncate(start);
-            self.stack.push(slot);
+            self.stack.push(slot)?;
             return Ok(());
         }
         if object.repeated {
@@ -406,9 +400,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Texts above `start`, joined without making pairs of surrogates.
     fn json_joined(&mut self, start: usize) -> Step<'a, S, Slot<S::Value>> {
         let mut raw = Vec::new();
-        for slot in &self.stack[start..] {
+        for slot in self.stack.from(start) {
             let part = match slot {
-                Slot::Value(part, _) => self.sink.wtf8(part),
+                Seen::Value(part, _) => self.sink.wtf8(part),
                 _ => None,
             };
             raw.extend(part.ok_or(ErrorKind::Invalid("content of a tag"))?);
@@ -421,10 +415,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// An error inside of JSON is at no opcode.
     fn without_opcode<T>(&self, made: Step<'a, S, T>) -> Step<'a, S, T> {
-        made.map_err(|failure| match failure {
-            Failure::Pickle(error) => error.at(self.offset, None).into(),
-            failure => failure,
-        })
+        made.map_err(|failure| failure.at(self.offset, None))
     }
 
     // ---- tags
@@ -451,13 +442,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let factory = self.json_factory(&factory)?;
                     self.budget.memory(cost::OBJECT)?;
                     let dict = self.sink.known(KnownValue::DefaultDict(factory))?;
-                    self.stack.insert(start, Slot::Value(dict, 1));
+                    self.stack.insert(start, Slot::Value(dict, 1))?;
                     self.insert(start + 1)?;
                 }
                 " set" => {
                     self.budget.memory(cost::SET)?;
                     let set = self.sink.set()?;
-                    self.stack.insert(start, Slot::Value(set, 1));
+                    self.stack.insert(start, Slot::Value(set, 1))?;
                     self.add(start + 1)?;
                 }
                 " frozenset" => self.frozenset(start)?,
@@ -468,7 +459,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let bound = self.stack.remove(start);
                     let args: Args<_> = [self.empty_tuple()?, bound].into_iter().collect();
                     let deque = self.json_known("collections", "deque", args)?;
-                    self.stack.insert(start, deque);
+                    self.stack.insert(start, deque)?;
                     self.extend(start + 1)?;
                 }
                 " range" => return self.json_row("builtins", "range", start),
@@ -483,12 +474,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     if count == 0 {
                         return Err(wrong().into());
                     }
-                    let floats = matches!(self.text_of(&self.stack[start]).as_deref(), Some("f" | "d"));
-                    let is_float = |item: &Slot<S::Value>| matches!(item, Slot::Value(item, _) if matches!(self.sink.view(item), View::Float(_)));
-                    if !self.stack[start..].iter().all(|item| matches!(item, Slot::Value(..))) {
-                        return Err(wrong().into());
-                    }
-                    if floats && !self.stack[start + 1..].iter().all(is_float) {
+                    let floats = match self.stack.get(start) {
+                        Some(Seen::Value(code, _)) => matches!(self.sink.view(code), View::Text("f" | "d")),
+                        _ => return Err(wrong().into()),
+                    };
+                    let fits = self.stack.from(start).skip(1).all(|item| match item {
+                        Seen::Value(item, _) => !floats || matches!(self.sink.view(item), View::Float(_)),
+                        _ => false,
+                    });
+                    if !fits {
                         return Err(wrong().into());
                     }
                     self.list(start + 1)?;
@@ -504,7 +498,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         return Err(wrong().into());
                     };
                     let row = globals::lookup(module, &name);
-                    let texts = self.stack[start..].iter().all(|part| self.is_text(part));
+                    let texts = self.stack.from(start).all(|part| self.is_text(&part));
                     if !texts || !row.is_some_and(|row| matches!(row.known, Known::Ip(_) | Known::Path(_))) {
                         return Err(wrong().into());
                     }
@@ -552,13 +546,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 " str" => return self.json_joined(start),
                 " namespace" => {
                     self.even(count)?;
-                    if !self.stack[start..].iter().step_by(2).all(|name| self.is_text(name)) {
+                    if !self.stack.from(start).step_by(2).all(|name| self.is_text(&name)) {
                         return Err(wrong().into());
                     }
                     self.dict(start)?;
                     let attributes = self.stack.pop().ok_or_else(wrong)?;
                     let namespace = self.json_known("types", "SimpleNamespace", Args::new())?;
-                    self.stack.push(namespace);
+                    self.stack.push(namespace)?;
                     self.build(attributes)?;
                 }
                 _ => return Err(if is_known(tag) { wrong() } else { ErrorKind::UnknownTag }.into()),
@@ -641,11 +635,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let wrong = || ErrorKind::Invalid("content of a tag");
         let known = match kind {
             TextTag::Decimal => {
+                if let Cow::Borrowed(raw) = text
+                    && let Some((number, digits)) = small_decimal(raw.as_bytes())
+                {
+                    self.pay_digits(digits, false)?;
+                    return Ok(Slot::Value(self.sink.decimal(raw.as_bytes(), number)?, 0));
+                }
                 let plain = plain_digits(text.as_bytes()).is_some();
                 let digits = self.check_decimal(&text)?;
                 self.pay_digits(digits, false)?;
                 let text = self.sink.text(text)?;
-                return Ok(Slot::Value(self.sink.known(decimal_of(&text, plain))?, 0));
+                return Ok(Slot::Value(self.sink.known(decimal_of(&text, plain, None))?, 0));
             }
             TextTag::DateTime => {
                 let (day, clock, rest) = iso_datetime(&text).ok_or_else(wrong)?;
@@ -685,8 +685,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Slot::Value(self.sink.tuple(std::iter::empty())?, 1))
     }
 
-    fn is_text(&self, slot: &Slot<S::Value>) -> bool {
-        matches!(slot, Slot::Value(value, _) if matches!(self.sink.view(value), View::Text(_)))
+    fn is_text(&self, slot: &Seen<'_, S::Value>) -> bool {
+        matches!(slot, Seen::Value(value, _) if matches!(self.sink.view(value), View::Text(_)))
     }
 
     /// The text of a slot; of a short string mostly.
@@ -714,7 +714,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// A row of the table, made of what stands above `start`.
     fn json_row(&mut self, module: &str, name: &str, start: usize) -> Step<'a, S, Slot<S::Value>> {
         let mut args = Args::new();
-        for slot in self.stack.drain(start..) {
+        for slot in self.stack.drain(start) {
             args.push(slot.unshared());
         }
         self.json_known(module, name, args)
@@ -731,7 +731,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     fn fill_dict(&mut self, start: usize, module: &str, name: &str, args: Args<S::Value>) -> Step<'a, S> {
         let dict = self.json_known(module, name, args)?;
-        self.stack.insert(start, dict);
+        self.stack.insert(start, dict)?;
         self.insert(start + 1)
     }
 
@@ -783,7 +783,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let name = self.text_of(&name).ok_or_else(wrong)?;
         let (module, name) = name.rsplit_once('.').ok_or_else(wrong)?;
         let class = self.global(module, name)?;
-        let args = self.stack.drain(start..).map(Slot::unshared).collect();
+        let args = self.stack.drain(start).map(Slot::unshared).collect();
         self.json_call(class, args)
     }
 

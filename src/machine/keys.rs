@@ -6,7 +6,7 @@ use crate::limits::{self, Limit};
 use crate::sink::{Sink, View};
 
 use super::probes::Probes;
-use super::{Machine, Slot, Step};
+use super::{Machine, Seen, Step};
 
 /// A container up to this size is not simulated: it can't cost much.
 pub(super) const SMALL: usize = 64;
@@ -35,7 +35,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn check_hashed(&mut self, container: Option<&S::Value>, start: usize, step: usize, set: bool) -> Step<'a, S> {
         let mut plain = true;
         for index in (start..self.stack.len()).step_by(step) {
-            let Slot::Value(key, _) = &self.stack[index] else {
+            let Some(Seen::Value(key, _)) = self.stack.get(index) else {
                 continue;
             };
             if self.sink.is_text(key) {
@@ -86,7 +86,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         let bound = self.budget.limits().probes;
         for index in (start..self.stack.len()).step_by(step) {
-            let Slot::Value(key, _) = &self.stack[index] else {
+            let Some(Seen::Value(key, _)) = self.stack.get(index) else {
                 continue;
             };
             let Some(hash) = self.sink.hash(key)? else {
@@ -157,8 +157,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn check_chain(&mut self, target: &S::Value, first: usize, step: usize) -> Step<'a, S> {
         let own = self.sink.identity(target);
         let mut levels = 0;
-        for slot in self.stack.get(first..).unwrap_or_default().iter().step_by(step) {
-            let Slot::Value(value, _) = slot else {
+        for slot in self.stack.from(first).step_by(step) {
+            let Seen::Value(value, _) = slot else {
                 continue;
             };
             if !matches!(self.sink.view(value), View::DefaultDict | View::Deque) {

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::error::{ErrorKind, Failure, reserve};
+use crate::error::{ErrorKind, reserve};
 use crate::limits::{self, Limit};
 use crate::opcode::op;
 use crate::reader::Reader;
 use crate::sink::{Sink, View};
 
-use super::{Global, Machine, SHALLOW, Slot, Step, cost};
+use super::{Global, Machine, SHALLOW, Seen, Slot, Step, cost};
 
 /// The place of a container that nothing memoized.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -85,6 +85,31 @@ pub(super) enum Entry<V> {
     Pending(u32),
     /// A tuple that was only an argument: where the opcode of its first item stands, and its second.
     Pair(u32, V),
+}
+
+impl<V> Entry<V> {
+    /// The entry in the two words of a slot: of what was fetched, the place says so; a slot that is shared is
+    /// a pair.
+    #[inline(always)]
+    fn packed(self) -> Slot<V> {
+        match self {
+            Self::Value(value, depth) => Slot::Value(value, depth),
+            Self::Open(value, depth, fetched) => Slot::Open(value, depth, fetched.into()),
+            Self::Global(global) => Slot::Global(global),
+            Self::Pending(pending) => Slot::Pending(pending),
+            Self::Pair(offset, second) => Slot::Shared(second, 0, offset),
+        }
+    }
+
+    fn of(packed: Slot<V>) -> Self {
+        match packed {
+            Slot::Value(value, depth) => Self::Value(value, depth),
+            Slot::Open(value, depth, fetched) => Self::Open(value, depth, fetched > 0),
+            Slot::Global(global) => Self::Global(global),
+            Slot::Pending(pending) => Self::Pending(pending),
+            Slot::Shared(second, _, offset) => Self::Pair(offset, second),
+        }
+    }
 }
 
 /// An entry of the memo that outlives its pickle.
@@ -175,15 +200,25 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(())
     }
 
-    /// Keeps an entry, and gives its index.
+    /// Keeps a value without containers, and gives its index.
     #[inline(always)]
-    fn keep(&mut self, entry: Entry<S::Value>) -> Step<'a, S, Index> {
+    pub(super) fn keep_value(&mut self, value: &S::Value) -> Step<'a, S, Index> {
         let number = self.kept.len();
         if number >= NOWHERE as usize {
             return Err(ErrorKind::Limit(Limit::MemoIndex).into());
         }
-        reserve(&mut self.kept)?;
-        self.kept.push(entry);
+        self.kept.push_leaf(value.clone())?;
+        Ok(Index::new(Index::KEPT, number))
+    }
+
+    /// Keeps an entry, and gives its index.
+    #[inline(always)]
+    pub(super) fn keep(&mut self, entry: Entry<S::Value>) -> Step<'a, S, Index> {
+        let number = self.kept.len();
+        if number >= NOWHERE as usize {
+            return Err(ErrorKind::Limit(Limit::MemoIndex).into());
+        }
+        self.kept.push(entry.packed())?;
         Ok(Index::new(Index::KEPT, number))
     }
 
@@ -191,32 +226,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline(always)]
     fn keep_top(&mut self) -> Step<'a, S, Index> {
         let number = self.kept.len();
-        let entry = match self.stack.last_mut() {
-            Some(Slot::Value(value, depth)) => Entry::Value(value.clone(), *depth),
-            Some(Slot::Open(value, depth, place)) if *place == NOWHERE => {
-                *place = number as u32;
-                Entry::Open(value.clone(), *depth, false)
-            }
-            Some(Slot::Open(_, _, place) | Slot::Shared(_, _, place)) if *place != NOWHERE => {
-                return Ok(Index::new(Index::KEPT, *place as usize));
-            }
-            Some(Slot::Open(value, depth, _) | Slot::Shared(value, depth, _)) => Entry::Value(value.clone(), *depth),
-            Some(Slot::Global(global)) => Entry::Global(*global),
-            Some(Slot::Pending(pending)) => Entry::Pending(*pending),
-            None => return Err(ErrorKind::StackUnderflow.into()),
-        };
-        self.keep(entry)
+        if number >= NOWHERE as usize {
+            return Err(ErrorKind::Limit(Limit::MemoIndex).into());
+        }
+        let place = self.stack.keep_top(&mut self.kept)?;
+        Ok(Index::new(Index::KEPT, place.map_or(number, |place| place as usize)))
     }
 
     /// The container on top of the stack is there twice from now on.
     pub(super) fn share_top(&mut self) -> Step<'a, S> {
-        if matches!(self.stack.last(), Some(Slot::Open(..))) {
+        if self.stack.top_open().is_some() {
             let place = self.keep_top()?.number();
-            if let Some(Entry::Open(_, _, fetched)) = self.kept.get_mut(place) {
-                *fetched = true;
-            }
+            self.set_fetched(place);
         }
-        let slot = match self.stack.last().cloned() {
+        let slot = match self.stack.copy(self.stack.len().wrapping_sub(1)) {
             Some(Slot::Open(value, depth, place)) => {
                 let depth = if S::OPAQUE { depth } else { self.fetch(&value, depth)? };
                 Slot::Shared(value, depth, place)
@@ -224,17 +247,27 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(slot) => self.share(slot)?,
             None => return Err(ErrorKind::StackUnderflow.into()),
         };
-        self.stack.push(slot);
+        self.stack.push(slot)?;
         Ok(())
+    }
+
+    fn entry(&self, number: usize) -> Option<Entry<S::Value>> {
+        self.kept.copy(number).map(Entry::of)
+    }
+
+    fn set_fetched(&mut self, number: usize) {
+        if let Some(Entry::Open(value, depth, false)) = self.entry(number) {
+            self.kept.set(number, Entry::Open(value, depth, true).packed());
+        }
     }
 
     /// Notes that a container that was memoized has grown to `depth` levels.
     pub(super) fn grown_at(&mut self, place: u32, depth: u16) -> Step<'a, S> {
-        if let Some(Entry::Open(_, known, fetched)) = self.kept.get_mut(place as usize)
-            && depth > *known
+        if let Some(Seen::Open(_, known, fetched)) = self.kept.get(place as usize)
+            && depth > known
         {
-            let levels = if *fetched { depth - *known } else { 0 };
-            *known = depth;
+            let levels = if fetched > 0 { depth - known } else { 0 };
+            self.kept.deepen(place as usize, depth);
             if levels > 0 && !S::OPAQUE {
                 return self.grown_late(levels);
             }
@@ -247,8 +280,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn grown_again(&mut self, place: u32, container: &S::Value, depth: u16) -> Step<'a, S> {
         // Of one level is what holds leaves alone.
         self.grown_late(if depth > SHALLOW { depth } else { 0 })?;
-        match self.kept.get_mut(place as usize) {
-            Some(Entry::Open(_, known, _)) => *known = depth.max(*known),
+        match self.kept.get(place as usize) {
+            Some(Seen::Open(..)) => self.kept.deepen(place as usize, depth),
             _ if S::OPAQUE => {}
             _ => {
                 let known = self.depths.entry(self.sink.identity(container)).or_insert(depth);
@@ -268,17 +301,14 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             let number = found.number();
             // Each pushes for itself, so that the slot is written once.
             match self.kept.get(number) {
-                Some(Entry::Value(value, 0)) => {
-                    reserve(&mut self.stack)?;
-                    self.stack.push(Slot::Value(value.clone(), 0));
+                Some(Seen::Value(value, 0)) => {
+                    self.stack.push_leaf(value.clone())?;
                 }
-                Some(Entry::Global(global)) => {
-                    reserve(&mut self.stack)?;
-                    self.stack.push(Slot::Global(*global));
+                Some(Seen::Global(global)) => {
+                    self.stack.push(Slot::Global(global))?;
                 }
-                Some(Entry::Open(value, depth, true)) if self.depths.is_empty() => {
-                    reserve(&mut self.stack)?;
-                    self.stack.push(Slot::Shared(value.clone(), *depth, number as u32));
+                Some(Seen::Open(value, depth, 1)) if self.depths.is_empty() => {
+                    self.stack.push(Slot::Shared(value.clone(), depth, number as u32))?;
                 }
                 _ => return self.get_kept(number),
             }
@@ -288,31 +318,26 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     fn get_kept(&mut self, number: usize) -> Step<'a, S> {
-        let slot = match self.kept.get_mut(number) {
-            Some(Entry::Open(value, depth, fetched)) => {
-                *fetched = true;
-                let (value, depth) = (value.clone(), *depth);
+        let slot = match self.entry(number) {
+            Some(Entry::Open(value, depth, _)) => {
+                self.set_fetched(number);
                 let depth = if S::OPAQUE { depth } else { self.fetch(&value, depth)? };
                 Slot::Shared(value, depth, number as u32)
             }
-            Some(Entry::Global(global)) => Slot::Global(*global),
-            Some(Entry::Value(value, depth)) => {
-                let slot = Slot::Value(value.clone(), *depth);
-                self.share(slot)?
-            }
-            Some(Entry::Pending(pending)) => Slot::Pending(*pending),
+            Some(Entry::Global(global)) => Slot::Global(global),
+            Some(Entry::Value(value, depth)) => self.share(Slot::Value(value, depth))?,
+            Some(Entry::Pending(pending)) => Slot::Pending(pending),
             Some(Entry::Pair(offset, second)) => {
-                let (offset, second) = (*offset as usize, second.clone());
+                let offset = offset as usize;
                 self.budget.memory(cost::TUPLE)?;
                 let leaf = self.late_leaf(offset, false)?;
                 let tuple = self.sink.tuple([leaf, second].into_iter())?;
-                self.kept[number] = Entry::Value(tuple.clone(), 1);
+                self.kept.set(number, Slot::Value(tuple.clone(), 1));
                 self.share(Slot::Value(tuple, 1))?
             }
             None => return Err(ErrorKind::NoMemo.into()),
         };
-        reserve(&mut self.stack)?;
-        self.stack.push(slot);
+        self.stack.push(slot)?;
         Ok(())
     }
 
@@ -334,7 +359,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 None => {
                     let slot = self.earlier(at)?;
-                    self.stack.push(slot);
+                    self.stack.push(slot)?;
                     return Ok(());
                 }
             },
@@ -425,7 +450,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn kept_value(&self, index: usize) -> Option<&S::Value> {
         let found = self.memo.get(index.wrapping_sub(self.base))?;
         match self.kept.get(found.number()) {
-            Some(Entry::Value(value, 0)) if found.0 & Index::KIND == Index::KEPT => Some(value),
+            Some(Seen::Value(value, 0)) if found.0 & Index::KIND == Index::KEPT => Some(value),
             _ => None,
         }
     }
@@ -511,7 +536,6 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     #[cold]
     fn earlier(&mut self, index: usize) -> Step<'a, S, Slot<S::Value>> {
-        reserve(&mut self.stack)?;
         let slot = match self.earlier.as_ref().and_then(|earlier| earlier.get(index)) {
             Some(Kept::Value(value, depth, levels)) => {
                 if matches!(self.sink.view(&value), View::DefaultDict | View::Deque) {
@@ -541,14 +565,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         indices.extend(std::mem::take(&mut self.replaced));
         for (index, found) in indices.into_iter().filter(|(_, found)| *found != Index::EMPTY) {
             let number = self.late(found)?.number();
-            let slot = match &self.kept[number] {
-                Entry::Value(value, depth) | Entry::Open(value, depth, _) => Slot::Value(value.clone(), *depth),
-                Entry::Global(global) => Slot::Global(*global),
-                Entry::Pending(pending) => Slot::Pending(*pending),
-                Entry::Pair(..) => {
+            let slot = match self.entry(number) {
+                Some(Entry::Value(value, depth) | Entry::Open(value, depth, _)) => Slot::Value(value, depth),
+                Some(Entry::Global(global)) => Slot::Global(global),
+                Some(Entry::Pending(pending)) => Slot::Pending(pending),
+                Some(Entry::Pair(..)) => {
                     self.get_kept(number)?;
                     self.pop()?
                 }
+                None => return Err(ErrorKind::NoMemo.into()),
             };
             let kept = match slot {
                 Slot::Global(global) => Kept::Global(self.globals[global as usize].clone()),
@@ -559,7 +584,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         let levels = self.chains.get(&identity).map_or(0, |chain| chain.levels);
                         Kept::Value(value, depth, levels)
                     }
-                    Err(Failure::Pickle(_)) => Kept::Lost,
+                    Err(failure) if failure.pickle().is_some() => Kept::Lost,
                     Err(failure) => return Err(failure),
                 },
             };

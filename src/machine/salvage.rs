@@ -1,6 +1,6 @@
 //! Going on behind a refused value, for a sink that asks for it: a stand-in takes its place.
 
-use crate::error::Failure;
+use crate::error::{Cause, Failure};
 use crate::sink::{How, Sink};
 
 use super::instance::Pending;
@@ -39,8 +39,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         failure: Failure<S::Error>,
         causes: Vec<Slot<S::Value>>,
     ) -> Step<'a, S, S::Value> {
-        match failure {
-            Failure::Pickle(error) if S::SALVAGE && error.kind().is_about_one_value() => {
+        match failure.cause() {
+            Cause::Pickle(error) if S::SALVAGE && error.kind().is_about_one_value() => {
                 let error = error.at(self.offset, self.reader.byte_at(self.offset));
                 let mut values = Vec::new();
                 for cause in causes {
@@ -48,7 +48,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 self.sink.refused(error, &values)
             }
-            failure => Err(failure),
+            Cause::Pickle(error) => Err(error.into()),
+            Cause::Sink(error) => Err(Failure::sink(error)),
         }
     }
 
@@ -75,7 +76,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[cold]
     pub(super) fn push_stand_in(&mut self, failure: Failure<S::Error>) -> Step<'a, S> {
         let slot = self.stand_in(failure, Vec::new())?;
-        self.stack.push(slot);
+        self.stack.push(slot)?;
         Ok(())
     }
 
@@ -97,7 +98,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let mut causes = Vec::new();
         if S::SALVAGE {
             causes.push(class.clone());
-            causes.extend(self.stack[start..].iter().cloned());
+            causes.extend(self.stack.copies(start));
         }
         let made = match self.instantiate(class, start) {
             Ok(made) => made,
@@ -106,7 +107,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.stand_in(failure, causes)?
             }
         };
-        self.stack.push(made);
+        self.stack.push(made)?;
         Ok(())
     }
 
@@ -130,7 +131,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[cold]
     pub(super) fn spoil(&mut self, failure: Failure<S::Error>, causes: Vec<Slot<S::Value>>) -> Step<'a, S> {
         let refused = self.stand_in_value(failure, causes)?;
-        match self.stack.last().cloned() {
+        let top = self.stack.len().wrapping_sub(1);
+        match self.stack.copy(top) {
             Some(Slot::Value(value, _) | Slot::Open(value, ..) | Slot::Shared(value, ..)) => {
                 self.sink.spoiled(&value, &refused)
             }
@@ -140,15 +142,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                         self.sink.spoiled(&made, &refused);
                     }
                     instance.settled = true;
-                } else if let Some(top) = self.stack.last_mut() {
-                    *top = Slot::Value(refused, 1);
+                } else {
+                    self.stack.set(top, Slot::Value(refused, 1));
                 }
             }
-            _ => {
-                if let Some(top) = self.stack.last_mut() {
-                    *top = Slot::Value(refused, 1);
-                }
-            }
+            _ => self.stack.set(top, Slot::Value(refused, 1)),
         }
         Ok(())
     }

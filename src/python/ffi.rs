@@ -2,30 +2,60 @@
 
 pub mod json;
 
-use crate::sink::Pairs;
+use std::ffi::c_int;
+
+use crate::sink::{Clock, Pairs, SmallDecimal};
 
 use pyo3::exceptions::{PyImportError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
+    PyTzInfo,
 };
+
+/// An exception was raised, and the interpreter still has it. Results without a [`PyErr`] in them are handed
+/// back in registers.
+pub struct Raised<'py>(Python<'py>);
+
+impl From<Raised<'_>> for PyErr {
+    #[cold]
+    fn from(raised: Raised<'_>) -> Self {
+        Self::fetch(raised.0)
+    }
+}
+
+impl<'py> Raised<'py> {
+    #[cold]
+    fn with(py: Python<'py>, error: PyErr) -> Self {
+        error.restore(py);
+        Self(py)
+    }
+}
+
+type Made<'py, T> = Result<Bound<'py, T>, Raised<'py>>;
 
 /// Takes over a new reference, or the exception that was set instead of one.
 ///
 /// # Safety
 /// `pointer` is a new reference to an object of type `T`, or null with an exception set.
-unsafe fn owned<'py, T>(py: Python<'py>, pointer: *mut ffi::PyObject) -> PyResult<Bound<'py, T>> {
+#[inline(always)]
+unsafe fn owned<'py, T>(py: Python<'py>, pointer: *mut ffi::PyObject) -> Made<'py, T> {
     // SAFETY: the caller's promise is the contract of both calls.
-    unsafe { Bound::from_owned_ptr_or_err(py, pointer).map(|object| object.cast_into_unchecked()) }
+    match unsafe { Bound::from_owned_ptr_or_opt(py, pointer) } {
+        // SAFETY: as above.
+        Some(object) => Ok(unsafe { object.cast_into_unchecked() }),
+        None => Err(Raised(py)),
+    }
 }
 
 /// Whether the interpreter has its lock, and lists and dicts are laid out as they always were: objects have
 /// two words there, and more in a build without it.
 const LOCKED: bool = size_of::<ffi::PyObject>() == 2 * size_of::<usize>();
 
-fn done(py: Python<'_>, code: i32) -> PyResult<()> {
-    if code < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
+#[inline(always)]
+fn done(py: Python<'_>, code: i32) -> Result<(), Raised<'_>> {
+    if code < 0 { Err(Raised(py)) } else { Ok(()) }
 }
 
 #[inline(always)]
@@ -40,7 +70,7 @@ fn is_ascii(raw: &[u8]) -> bool {
 
 /// `str` from UTF-8 in which surrogates may stand alone.
 #[inline]
-pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyString> {
     if raw.len() > 1 && is_ascii(raw) {
         // SAFETY: a new string of as many ASCII characters, seen by nobody else until it is returned;
         // its characters are one byte each, stand behind its head, and all of them are written.
@@ -56,7 +86,7 @@ pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> 
 }
 
 /// `str` from raw-unicode-escape; an exception if it is none.
-pub fn raw_unicode_escape<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub fn raw_unicode_escape<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyString> {
     // SAFETY: pointer and length are those of one slice, which is only read; null asks for strict errors.
     unsafe {
         let text = ffi::PyUnicode_DecodeRawUnicodeEscape(raw.as_ptr().cast(), raw.len() as isize, std::ptr::null());
@@ -65,7 +95,7 @@ pub fn raw_unicode_escape<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'p
 }
 
 /// `str.encode("latin1")`.
-pub fn latin1<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
+pub fn latin1<'py>(text: &Bound<'py, PyString>) -> Made<'py, PyBytes> {
     // SAFETY: the argument is a live str.
     unsafe { owned(text.py(), ffi::PyUnicode_AsLatin1String(text.as_ptr())) }
 }
@@ -74,7 +104,7 @@ pub fn latin1<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>>
 pub fn set_attribute<'py>(object: &Bound<'py, PyAny>, name: &str, value: &Bound<'py, PyAny>) -> PyResult<()> {
     let name = utf8(object.py(), name.as_bytes())?;
     // SAFETY: three live objects, the name a str; no reference is taken over.
-    done(object.py(), unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) })
+    Ok(done(object.py(), unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) })?)
 }
 
 /// A module that is imported already.
@@ -89,37 +119,67 @@ pub fn imported<'py>(name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyModul
 
 /// `int`.
 #[inline]
-pub fn int(py: Python<'_>, value: i64) -> PyResult<Bound<'_, PyInt>> {
+pub fn int(py: Python<'_>, value: i64) -> Made<'_, PyInt> {
     // SAFETY: takes a number by value.
     unsafe { owned(py, ffi::PyLong_FromLongLong(value)) }
 }
 
+unsafe extern "C" {
+    /// What pickle itself makes integers by. pyo3 has it up to CPython 3.12; it is there in all later ones, too.
+    fn _PyLong_FromByteArray(bytes: *const u8, count: usize, little: c_int, signed: c_int) -> *mut ffi::PyObject;
+}
+
+/// `int` of two's complement, little-endian.
+pub fn big_int<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyInt> {
+    // SAFETY: pointer and length are those of one slice, which is only read.
+    unsafe { owned(py, _PyLong_FromByteArray(raw.as_ptr(), raw.len(), 1, 1)) }
+}
+
 /// `float`.
 #[inline]
-pub fn float(py: Python<'_>, value: f64) -> PyResult<Bound<'_, PyFloat>> {
+pub fn float(py: Python<'_>, value: f64) -> Made<'_, PyFloat> {
     // SAFETY: takes a number by value.
     unsafe { owned(py, ffi::PyFloat_FromDouble(value)) }
 }
 
+/// `datetime`; none where the interpreter has not told yet where its constructor is.
+#[inline]
+pub fn datetime<'py>(
+    py: Python<'py>,
+    [year, month, day]: [i32; 3],
+    clock: Clock,
+    zone: Option<&Bound<'py, PyTzInfo>>,
+) -> Option<Made<'py, PyAny>> {
+    // SAFETY: the table of the module `datetime`, which stays where it is, or null before it was asked for. Its
+    // constructor takes numbers, an object that is a tzinfo or None, and its own class.
+    unsafe {
+        let api = ffi::PyDateTimeAPI().as_ref()?;
+        let make = api.DateTime_FromDateAndTimeAndFold;
+        let zone = zone.map_or_else(|| ffi::Py_None(), |zone| zone.as_ptr());
+        let (hour, minute, second) = (clock.hour.into(), clock.minute.into(), clock.second.into());
+        let microsecond = clock.microsecond as c_int;
+        let fold = clock.fold.into();
+        let made = make(year, month, day, hour, minute, second, microsecond, zone, fold, api.DateTimeType);
+        Some(owned(py, made))
+    }
+}
+
 /// `bytes`.
 #[inline]
-pub fn bytes<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+pub fn bytes<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyBytes> {
     // SAFETY: pointer and length are those of one slice, which is only read.
     unsafe { owned(py, ffi::PyBytes_FromStringAndSize(raw.as_ptr().cast(), raw.len() as isize)) }
 }
 
 /// `bytearray`.
-pub fn bytearray<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyByteArray>> {
+pub fn bytearray<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyByteArray> {
     // SAFETY: pointer and length are those of one slice, which is only read.
     unsafe { owned(py, ffi::PyByteArray_FromStringAndSize(raw.as_ptr().cast(), raw.len() as isize)) }
 }
 
 /// `tuple` of exactly the items that the iterator announces.
 #[inline]
-pub fn tuple<'py>(
-    py: Python<'py>,
-    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyTuple>> {
+pub fn tuple<'py>(py: Python<'py>, items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>) -> Made<'py, PyTuple> {
     let count = items.len();
     // SAFETY: a new tuple of `count` empty places, seen by nobody else until it is returned.
     let tuple = unsafe { owned(py, ffi::PyTuple_New(count as isize))? };
@@ -129,15 +189,12 @@ pub fn tuple<'py>(
         unsafe { ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as isize, item.into_ptr()) };
         filled += 1;
     }
-    if filled < count { Err(PyTypeError::new_err("fewer items than announced")) } else { Ok(tuple) }
+    if filled < count { Err(fewer(py)) } else { Ok(tuple) }
 }
 
 /// `list` of exactly the items that the iterator announces.
 #[inline]
-pub fn list<'py>(
-    py: Python<'py>,
-    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyList>> {
+pub fn list<'py>(py: Python<'py>, items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>) -> Made<'py, PyList> {
     let count = items.len();
     // SAFETY: a new list of `count` empty places, seen by nobody else until it is returned.
     let list = unsafe { owned(py, ffi::PyList_New(count as isize))? };
@@ -147,45 +204,78 @@ pub fn list<'py>(
         unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), index as isize, item.into_ptr()) };
         filled += 1;
     }
-    if filled < count { Err(PyTypeError::new_err("fewer items than announced")) } else { Ok(list) }
+    if filled < count { Err(fewer(py)) } else { Ok(list) }
+}
+
+#[cold]
+fn fewer(py: Python<'_>) -> Raised<'_> {
+    Raised::with(py, PyTypeError::new_err("fewer items than announced"))
 }
 
 /// `dict`, empty.
 #[inline]
-pub fn dict(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+pub fn dict(py: Python<'_>) -> Made<'_, PyDict> {
     // SAFETY: no arguments.
     unsafe { owned(py, ffi::PyDict_New()) }
 }
 
 /// `set`, empty.
-pub fn set(py: Python<'_>) -> PyResult<Bound<'_, PySet>> {
+pub fn set(py: Python<'_>) -> Made<'_, PySet> {
     // SAFETY: null asks for an empty set.
     unsafe { owned(py, ffi::PySet_New(std::ptr::null_mut())) }
 }
 
-/// `frozenset` of what is in a list.
-pub fn frozenset<'py>(items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyFrozenSet>> {
-    // SAFETY: the argument is a live object.
-    unsafe { owned(items.py(), ffi::PyFrozenSet_New(items.as_ptr())) }
+/// `set.add(item)`.
+#[inline]
+pub fn add<'py>(set: &Bound<'py, PySet>, item: &Bound<'py, PyAny>) -> Result<(), Raised<'py>> {
+    // SAFETY: two live objects, the first of them a set; no reference is taken over.
+    done(set.py(), unsafe { ffi::PySet_Add(set.as_ptr(), item.as_ptr()) })
+}
+
+/// `frozenset` of items.
+pub fn frozenset<'py>(
+    py: Python<'py>,
+    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+) -> Made<'py, PyFrozenSet> {
+    // SAFETY: null asks for an empty frozenset.
+    let made: Bound<'py, PyFrozenSet> = unsafe { owned(py, ffi::PyFrozenSet_New(std::ptr::null_mut()))? };
+    // SAFETY: a live object. Up to CPython 3.9 there is one empty frozenset for all.
+    if unsafe { ffi::Py_REFCNT(made.as_ptr()) } != 1 {
+        let items = list(py, items)?;
+        // SAFETY: the argument is a live object.
+        return unsafe { owned(py, ffi::PyFrozenSet_New(items.as_ptr())) };
+    }
+    for item in items {
+        // SAFETY: two live objects, the first of them a frozenset that nobody else has seen.
+        done(py, unsafe { ffi::PySet_Add(made.as_ptr(), item.as_ptr()) })?;
+    }
+    Ok(made)
 }
 
 /// `dict[key] = value`.
 #[inline]
-pub fn set_item<'py>(dict: &Bound<'py, PyDict>, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+pub fn set_item<'py>(
+    dict: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+) -> Result<(), Raised<'py>> {
     // SAFETY: three live objects, the first of them a dict; no reference is taken over.
     done(dict.py(), unsafe { ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr()) })
 }
 
 /// `list.append(item)`.
 #[inline]
-pub fn append<'py>(list: &Bound<'py, PyList>, item: &Bound<'py, PyAny>) -> PyResult<()> {
+pub fn append<'py>(list: &Bound<'py, PyList>, item: &Bound<'py, PyAny>) -> Result<(), Raised<'py>> {
     // SAFETY: two live objects, the first of them a list; no reference is taken over.
     done(list.py(), unsafe { ffi::PyList_Append(list.as_ptr(), item.as_ptr()) })
 }
 
 /// `list.extend(items)`, at the size that the iterator announces.
 #[inline]
-pub fn extend<'py>(list: &Bound<'py, PyList>, items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>) -> PyResult<()> {
+pub fn extend<'py>(
+    list: &Bound<'py, PyList>,
+    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+) -> Result<(), Raised<'py>> {
     let (held, count) = (list.len(), items.len());
     if !LOCKED {
         for item in items {
@@ -203,11 +293,11 @@ pub fn extend<'py>(list: &Bound<'py, PyList>, items: impl ExactSizeIterator<Item
             // A list that grows again gets room to spare, as the interpreter's own lists do.
             let room = if held == 0 { needed } else { (needed + (needed >> 3) + 6) & !3 };
             if room > isize::MAX as usize / size_of::<*mut ffi::PyObject>() {
-                return Err(PyMemoryError::new_err(()));
+                return Err(Raised::with(list.py(), PyMemoryError::new_err(())));
             }
             let array = ffi::PyMem_Realloc((*object).ob_item.cast(), room * size_of::<*mut ffi::PyObject>());
             if array.is_null() {
-                return Err(PyMemoryError::new_err(()));
+                return Err(Raised::with(list.py(), PyMemoryError::new_err(())));
             }
             (*object).ob_item = array.cast();
             (*object).allocated = room as isize;
@@ -302,6 +392,102 @@ impl Fields {
     }
 }
 
+/// The class Decimal, if its instances of up to 19 digits are laid out as was found out about samples.
+///
+/// An instance is words: the head, its hash as far as it is known, flags, exponent, how many digits there are, how
+/// many words they take, how many are there, where they stand, and these. Nothing of that is believed: each word
+/// of each sample, made by the class itself, has to be what would be written here.
+#[derive(Debug)]
+pub struct SmallDecimals {
+    class: Py<PyType>,
+    flags: u8,
+}
+
+impl SmallDecimals {
+    const HEAD: usize = size_of::<ffi::PyObject>() / size_of::<usize>();
+    /// The words behind the head, of which the last four are digits.
+    const WORDS: usize = 11;
+    const NEGATIVE: u8 = 1;
+
+    /// Looks at samples; `None` if they are otherwise.
+    pub fn of(class: &Bound<'_, PyType>) -> PyResult<Option<Self>> {
+        const SAMPLES: [(&str, SmallDecimal); 8] = [
+            ("0", SmallDecimal { negative: false, coefficient: 0, exponent: 0 }),
+            ("-0.00", SmallDecimal { negative: true, coefficient: 0, exponent: -2 }),
+            ("007.50", SmallDecimal { negative: false, coefficient: 750, exponent: -2 }),
+            ("-1234567890", SmallDecimal { negative: true, coefficient: 1_234_567_890, exponent: 0 }),
+            ("0.0000000000000000001", SmallDecimal { negative: false, coefficient: 1, exponent: -19 }),
+            (
+                "99999999999999999.99",
+                SmallDecimal { negative: false, coefficient: 9_999_999_999_999_999_999, exponent: -2 },
+            ),
+            (
+                "9999999999999999999",
+                SmallDecimal { negative: false, coefficient: 9_999_999_999_999_999_999, exponent: 0 },
+            ),
+            ("-1000000000000000000", SmallDecimal { negative: true, coefficient: 10_u64.pow(18), exponent: 0 }),
+        ];
+        let object = class.as_ptr().cast::<ffi::PyTypeObject>();
+        // SAFETY: a live class, whose fields are only read.
+        let (size, item, alloc, flags) =
+            unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc, (*object).tp_flags) };
+        let words = Self::HEAD + Self::WORDS;
+        let plain = item == 0 && alloc.is_some() && flags & ffi::Py_TPFLAGS_HAVE_GC == 0;
+        if !LOCKED || !plain || size_of::<usize>() != 8 || size as usize != words * 8 || cfg!(target_endian = "big") {
+            return Ok(None);
+        }
+        let mut found = None;
+        for (text, number) in SAMPLES {
+            let sample = class.call1((text,))?;
+            let address = sample.as_ptr() as usize;
+            // SAFETY: a live instance of the class, which has as many bytes; they are only read.
+            let content = unsafe { std::slice::from_raw_parts(sample.as_ptr().cast::<usize>(), words) };
+            let sign = if number.negative { Self::NEGATIVE } else { 0 };
+            let flags = *found.get_or_insert(content[Self::HEAD + 1] as u8 ^ sign);
+            let expected = Self { class: class.clone().unbind(), flags }.words(number, address);
+            let alike =
+                content[Self::HEAD..].iter().zip(expected).enumerate().all(|(at, (&word, expected))| match at {
+                    // One byte, and others that nobody wrote.
+                    1 => word as u8 == expected as u8,
+                    // Digits that are not there.
+                    8.. => true,
+                    _ => word == expected,
+                });
+            if !alike {
+                return Ok(None);
+            }
+        }
+        Ok(found.map(|flags| Self { class: class.clone().unbind(), flags }))
+    }
+
+    /// What stands behind the head of an instance at this address.
+    #[inline(always)]
+    fn words(&self, number: SmallDecimal, address: usize) -> [usize; Self::WORDS] {
+        let flags = self.flags | if number.negative { Self::NEGATIVE } else { 0 };
+        let digits = number.coefficient.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let data = address + (Self::HEAD + 7) * size_of::<usize>();
+        let coefficient = number.coefficient as usize;
+        [usize::MAX, flags.into(), number.exponent as usize, digits, 1, 4, data, coefficient, 0, 0, 0]
+    }
+
+    /// A new instance.
+    #[inline]
+    pub fn make<'py>(&self, py: Python<'py>, number: SmallDecimal) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
+        // SAFETY: a live class with an allocator, whose instances have as many words as were looked at, and
+        // each of them means what it meant in all samples.
+        unsafe {
+            let Some(alloc) = (*class).tp_alloc else {
+                return Err(PyTypeError::new_err("a class that makes no instances"));
+            };
+            let made: Bound<'py, PyAny> = owned(py, alloc(class, 0))?;
+            let words = made.as_ptr().cast::<usize>().add(Self::HEAD).cast::<[usize; Self::WORDS]>();
+            *words = self.words(number, made.as_ptr() as usize);
+            Ok(made)
+        }
+    }
+}
+
 /// Where the values of a dict stand in its table, in the order of its keys.
 ///
 /// CPython copies a dict of text keys without holes as one block. So what was found out about one dict
@@ -316,31 +502,34 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Searches a dict whose values are all different. `size`: bytes of its table.
-    pub fn of(dict: &Bound<'_, PyDict>, size: usize) -> Option<Self> {
+    /// Searches a dict whose values are all different, and looks whether the sample, of the same keys, is
+    /// laid out like it. `size`: bytes of the table of either.
+    pub fn of(dict: &Bound<'_, PyDict>, sample: &Bound<'_, PyDict>, size: usize) -> Option<Self> {
         let words = size / size_of::<usize>();
         if !LOCKED || size_of::<usize>() != 8 || words < 4 {
             return None;
         }
-        // SAFETY: a live dict that nothing else refers to. Its table is one block, whose size the
-        // interpreter itself states, and is only read here.
-        let table = unsafe {
-            let object = dict.as_ptr().cast::<ffi::PyDictObject>();
-            if !(*object).ma_values.is_null() {
-                return None;
+        let table = |dict: &Bound<'_, PyDict>| {
+            // SAFETY: a live dict that nothing else refers to. Its table is one block, whose size the
+            // interpreter itself states, and is only read here.
+            unsafe {
+                let object = dict.as_ptr().cast::<ffi::PyDictObject>();
+                let combined = (*object).ma_values.is_null();
+                combined.then(|| std::slice::from_raw_parts((*object).ma_keys.cast::<usize>(), words))
             }
-            std::slice::from_raw_parts((*object).ma_keys.cast::<usize>(), words)
         };
+        let (searched, copied) = (table(dict)?, table(sample)?);
         let mut values = Vec::new();
         for (key, value) in dict {
             let pair = [key.as_ptr() as usize, value.as_ptr() as usize];
-            let mut found = table.windows(2).enumerate().filter(|(_, window)| *window == pair);
+            let mut found = searched.windows(2).enumerate().filter(|(_, window)| *window == pair);
             match (found.next(), found.next()) {
-                (Some((at, _)), None) => values.push(at + 1),
+                (Some((at, _)), None) if copied[at] == pair[0] => values.push(at + 1),
                 _ => return None,
             }
         }
-        Some(Self { kind: table[1] as u64, values })
+        // Besides size and kind, the word has bytes that were never written: only a copy has the same.
+        Some(Self { kind: copied[1] as u64, values })
     }
 
     /// Copies the sample into an empty dict, and puts other values in place of those that it has. False:
@@ -383,7 +572,7 @@ impl Layout {
 
 /// `dict.update(other)` for two dicts.
 #[inline]
-pub fn update<'py>(dict: &Bound<'py, PyDict>, other: &Bound<'py, PyDict>) -> PyResult<()> {
+pub fn update<'py>(dict: &Bound<'py, PyDict>, other: &Bound<'py, PyDict>) -> Result<(), Raised<'py>> {
     // SAFETY: two live dicts; no reference is taken over.
     done(dict.py(), unsafe { ffi::PyDict_Update(dict.as_ptr(), other.as_ptr()) })
 }

@@ -125,7 +125,7 @@ impl<'py> Gathered<'py> {
 
     /// As an object of its own.
     pub fn to_bytes(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        ffi::bytes(py, self.as_bytes())
+        Ok(ffi::bytes(py, self.as_bytes())?)
     }
 
     fn len(&self) -> usize {

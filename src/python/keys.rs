@@ -31,10 +31,29 @@ pub type Held<'p> = MutexGuard<'p, Tables>;
 
 #[derive(Default)]
 pub struct Tables {
-    keys: Vec<Option<(u64, Py<PyString>)>>,
+    keys: Vec<Option<Key>>,
+    /// Where the key that was used last stands.
+    last: usize,
     shapes: Vec<Shape>,
+    last_shape: usize,
     /// Tables of the machine, while it does not have them.
     pub scratch: Option<Scratch>,
+}
+
+/// A key, its hash, and where the one stands that followed it.
+struct Key {
+    hash: u64,
+    text: Py<PyString>,
+    next: usize,
+}
+
+impl Key {
+    /// Its text, if it is this one.
+    #[inline(always)]
+    fn held<'py>(&self, py: Python<'py>, raw: &[u8]) -> Option<Bound<'py, PyString>> {
+        let text = self.text.bind(py);
+        if ffi::ascii(text).is_some_and(|text| same(text, raw)) { Some(text.clone()) } else { None }
+    }
 }
 
 /// Dicts of the same keys in the same order.
@@ -42,6 +61,19 @@ pub struct Tables {
 struct Shape {
     hash: u64,
     made: Option<Made>,
+    /// Where the one stands that followed it.
+    next: usize,
+}
+
+impl Shape {
+    /// Whether it was made, and of these very keys.
+    #[inline(always)]
+    fn is_of<'py>(&self, pairs: &impl Pairs<Bound<'py, PyAny>>) -> bool {
+        self.made.as_ref().is_some_and(|made| {
+            made.keys.len() == pairs.count()
+                && made.keys.iter().zip(pairs.iter()).all(|(held, (key, _))| *held == key.as_ptr() as usize)
+        })
+    }
 }
 
 /// What is known of such dicts, from the second time on that their keys are seen.
@@ -64,28 +96,47 @@ impl Keys {
 }
 
 impl Tables {
-    /// A key that was seen before.
-    #[inline]
-    pub fn known<'py>(&self, py: Python<'py>, raw: &[u8], hash: u64) -> Option<&Bound<'py, PyString>> {
-        let place = self.keys.get(2 * (hash >> 54) as usize..)?.first_chunk::<2>()?;
-        place.iter().flatten().find(|(known, _)| *known == hash).and_then(|(_, text)| {
-            let text = text.bind(py);
-            ffi::ascii(text).is_some_and(|text| same(text, raw)).then_some(text)
-        })
+    /// The key that followed the last one before, if it is this one.
+    #[inline(always)]
+    pub fn expected<'py>(&mut self, py: Python<'py>, raw: &[u8]) -> Option<Bound<'py, PyString>> {
+        let next = self.keys.get(self.last)?.as_ref()?.next;
+        let text = self.keys.get(next)?.as_ref()?.held(py, raw)?;
+        self.last = next;
+        Some(text)
     }
 
-    /// A key that is kept from now on.
-    #[cold]
-    pub fn learn<'py>(&mut self, py: Python<'py>, raw: &[u8], hash: u64) -> PyResult<Bound<'py, PyString>> {
+    /// Any other key. If it is short and ASCII, it is kept from now on.
+    pub fn find<'py>(&mut self, py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        let Some(hash) = hash_of_ascii(raw) else {
+            return Ok(ffi::utf8(py, raw)?);
+        };
         if self.keys.is_empty() {
             self.keys.resize_with(KEYS, || None);
         }
+        let place = 2 * (hash >> 54) as usize;
+        for at in place..place + 2 {
+            if let Some(key) = &self.keys[at]
+                && key.hash == hash
+                && let Some(text) = key.held(py, raw)
+            {
+                self.follow(at);
+                return Ok(text);
+            }
+        }
         let made = ffi::utf8(py, raw)?;
         // The older of two goes.
-        let at = 2 * (hash >> 54) as usize;
-        self.keys.swap(at, at + 1);
-        self.keys[at] = Some((hash, made.clone().unbind()));
+        self.keys.swap(place, place + 1);
+        self.keys[place] = Some(Key { hash, text: made.clone().unbind(), next: place });
+        self.follow(place);
         Ok(made)
+    }
+
+    /// Notes that the key at `at` follows the last one.
+    fn follow(&mut self, at: usize) {
+        if let Some(Some(last)) = self.keys.get_mut(self.last) {
+            last.next = at;
+        }
+        self.last = at;
     }
 
     /// Puts keys and values into an empty dict, if these keys were seen before. False: nothing was put.
@@ -95,28 +146,34 @@ impl Tables {
         dict: &Bound<'py, PyDict>,
         pairs: &mut impl Pairs<Bound<'py, PyAny>>,
     ) -> PyResult<bool> {
-        if !SHAPE_KEYS.contains(&pairs.count()) {
+        if !SHAPE_KEYS.contains(&pairs.count()) || !dict.is_empty() {
             return Ok(false);
         }
-        let keys = || pairs.iter().map(|(key, _)| key.as_ptr() as usize);
-        // The first and the last key and their number find the set; all keys are compared.
-        let ends = [pairs.iter().next(), pairs.iter().next_back()];
-        let hash = ends
-            .into_iter()
-            .flatten()
-            .fold(pairs.count() as u64, |hash, (key, _)| mix(hash, ffi::known_hash(key) as u64));
-        let place = self.shapes.get(2 * (hash >> 57) as usize..).and_then(|shapes| shapes.first_chunk::<2>());
-        let mut made =
-            place.into_iter().flatten().filter(|shape| shape.hash == hash).filter_map(|shape| shape.made.as_ref());
-        let Some(made) = made.find(|made| {
-            made.keys.len() == pairs.count() && made.keys.iter().zip(keys()).all(|(held, key)| *held == key)
-        }) else {
-            self.learn_shape(dict.py(), pairs, hash);
+        // The shape that followed the last one before, or else by the hash.
+        let next = self.shapes.get(self.last_shape).map_or(0, |last| last.next);
+        if !self.shapes.get(next).is_some_and(|shape| shape.is_of(pairs)) {
+            // The first and the last key and their number find the set; all keys are compared.
+            let ends = [pairs.iter().next(), pairs.iter().next_back()];
+            let hash = ends
+                .into_iter()
+                .flatten()
+                .fold(pairs.count() as u64, |hash, (key, _)| mix(hash, ffi::known_hash(key) as u64));
+            let place = 2 * (hash >> 57) as usize;
+            let Some(at) = (place..place + 2).find(|&at| self.shapes.get(at).is_some_and(|shape| shape.is_of(pairs)))
+            else {
+                self.learn_shape(dict.py(), pairs, hash);
+                return Ok(false);
+            };
+            if let Some(last) = self.shapes.get_mut(self.last_shape) {
+                last.next = at;
+            }
+            self.last_shape = at;
+        } else {
+            self.last_shape = next;
+        }
+        let Some(made) = self.shapes.get(self.last_shape).and_then(|shape| shape.made.as_ref()) else {
             return Ok(false);
         };
-        if !dict.is_empty() {
-            return Ok(false);
-        }
         let sample = made.dict.bind(dict.py());
         match &made.layout {
             Some(layout) if layout.fill(dict, sample, pairs)? => return Ok(true),
@@ -140,7 +197,7 @@ impl Tables {
             None => {
                 // The older of two goes.
                 self.shapes.swap(at, at + 1);
-                self.shapes[at] = Shape { hash, made: None };
+                self.shapes[at] = Shape { hash, made: None, next: at };
             }
         }
     }
@@ -165,14 +222,14 @@ impl Made {
         }
         let copy = ffi::dict(py).ok()?;
         ffi::update(&copy, &dict).ok()?;
-        let size = |object: &Bound<'py, PyDict>| object.call_method0("__sizeof__").ok()?.extract::<usize>().ok();
-        let table = size(&copy)?.checked_sub(size(&ffi::dict(py).ok()?)?)?;
-        let layout = Layout::of(&copy, table);
         // A dict that never held a list: the garbage collector leaves it and its copies alone.
         let clean = ffi::dict(py).ok()?;
         for (key, _) in pairs.iter() {
             ffi::set_item(&clean, key, py.None().bind(py)).ok()?;
         }
+        let size = |object: &Bound<'py, PyDict>| object.call_method0("__sizeof__").ok()?.extract::<usize>().ok();
+        let table = size(&copy)?.checked_sub(size(&ffi::dict(py).ok()?)?)?;
+        let layout = if size(&clean)? == size(&copy)? { Layout::of(&copy, &clean, table) } else { None };
         Some(Self { keys, dict: clean.unbind(), layout })
     }
 }
@@ -213,8 +270,8 @@ fn mix(hash: u64, word: u64) -> u64 {
 }
 
 /// A hash of text that is short and ASCII. Not keyed: what it finds is compared.
-#[inline(always)]
-pub fn hash_of_ascii(raw: &[u8]) -> Option<u64> {
+#[inline]
+fn hash_of_ascii(raw: &[u8]) -> Option<u64> {
     let length = raw.len();
     if !(2..=KEY_BYTES).contains(&length) {
         return None;

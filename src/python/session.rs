@@ -6,7 +6,7 @@ use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList};
 
-use crate::error::{Error, ErrorKind, Failure};
+use crate::error::{Cause, Error, ErrorKind, Failure};
 use crate::json::{self, Style, Unwritten};
 use crate::limits::Limits;
 use crate::machine::{self, Decoded, Options};
@@ -103,9 +103,11 @@ pub fn read_session<'py>(
     let mut sink = PySink::new(py, policy, None, None, None);
     let error = match caught(|| decode(data, format, &mut sink, &policy.core, &limits)) {
         Ok(value) => return Ok((value, None)),
-        Err(Failure::Sink(error)) => return Err(*error),
-        Err(Failure::Pickle(error)) if salvage && error.kind().is_about_one_value() => error,
-        Err(Failure::Pickle(error)) => return Err(errors::raised(py, policy, &error)),
+        Err(failure) => match failure.cause() {
+            Cause::Sink(error) => return Err(error),
+            Cause::Pickle(error) if salvage && error.kind().is_about_one_value() => error,
+            Cause::Pickle(error) => return Err(errors::raised(py, policy, &error)),
+        },
     };
     let mut sink = SalvageSink::new(PySink::new(py, policy, None, None, None));
     let salvaged = caught(|| {
@@ -116,8 +118,7 @@ pub fn read_session<'py>(
         Ok(Some(salvaged)) => salvaged,
         // There are no keys to take out.
         Ok(None) => return Err(errors::raised(py, policy, &error)),
-        Err(Failure::Sink(error)) => return Err(*error),
-        Err(Failure::Pickle(error)) => return Err(errors::raised(py, policy, &error)),
+        Err(failure) => return Err(raised(py, policy, failure)),
     };
     let keys: Vec<_> = taken.iter().map(|(key, error)| (shown(&sink, key), *error)).collect();
     let raised = sink.into_errors().into_iter().map(|error| errors::raised(py, policy, &error));
@@ -158,11 +159,20 @@ pub fn checked<'py>(
         let mut sink: ValueSink<'_> = ValueSink::checking();
         caught(|| decode(data, format, &mut sink, core, limits))
     });
-    let Err(Failure::Pickle(error)) = read else {
+    let Err(failure) = read else {
         return Ok(None);
     };
+    let Cause::Pickle(error) = failure.cause();
     let (error, path) = trouble(data, format, policy, limits).unwrap_or((error, String::new()));
     Ok(Some(told(py, policy, &error, path)))
+}
+
+/// The exception for a failure.
+fn raised(py: Python<'_>, policy: &CompiledPolicy, failure: Failure<PyErr>) -> PyErr {
+    match failure.cause() {
+        Cause::Sink(error) => error,
+        Cause::Pickle(error) => errors::raised(py, policy, &error),
+    }
 }
 
 fn told<'py>(
@@ -212,8 +222,7 @@ pub fn check_next<'py>(
         caught(|| machine::decode_next(data.as_bytes(), &mut sink, &policy.core, &limits, &options, &mut earlier));
     match read {
         Ok(_) => Ok(()),
-        Err(Failure::Sink(error)) => Err(*error),
-        Err(Failure::Pickle(error)) => Err(errors::raised(py, policy, &error)),
+        Err(failure) => Err(raised(py, policy, failure)),
     }
 }
 
@@ -236,8 +245,11 @@ pub fn write_json<'py>(
         .unwrap_or_else(|failure| Err(Unwritten { failure, at: None }));
     let written = match written {
         Ok(written) => written,
-        Err(Unwritten { failure: Failure::Sink(error), .. }) => return Err(*error),
-        Err(Unwritten { failure: Failure::Pickle(error), at }) => {
+        Err(Unwritten { failure, at }) => {
+            let error = match failure.cause() {
+                Cause::Sink(error) => return Err(error),
+                Cause::Pickle(error) => error,
+            };
             let cycle = matches!(error.kind(), ErrorKind::Cycle);
             let path =
                 at.and_then(|at| tree::path(&tree, value, |found, open| if cycle { open } else { found.is(&at) }));
@@ -253,7 +265,7 @@ pub fn write_json<'py>(
     let text = &written.text;
     let sure = written.sure && machine::surely_read::<ValueSink<'_>>(text.len(), &limits);
     match if sure { None } else { checked(py, text, Format::Json, policy, &limits)? } {
-        None => super::ffi::bytes(py, text).map(Bound::into_any),
+        None => Ok(super::ffi::bytes(py, text)?.into_any()),
         Some(trouble) => trouble.into_bound_py_any(py),
     }
 }

@@ -12,11 +12,11 @@ use pyo3::types::{
 
 use crate::error::{ErrorKind, Failure};
 use crate::machine::{Identities, Scratch};
-use crate::sink::{Factory, How, KnownValue, Made, Pairs, Sink, View};
+use crate::sink::{Clock, Day, Factory, How, KnownValue, Made, Pairs, Sink, SmallDecimal, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
 use super::ffi;
-use super::keys::{Held, hash_of_ascii};
+use super::keys::Held;
 use super::policy::CompiledPolicy;
 use super::types::Types;
 
@@ -41,12 +41,13 @@ type Built<'py> = Made<Object<'py>, PyErr>;
 
 #[cold]
 fn failed(error: PyErr) -> Failure<PyErr> {
-    Failure::Sink(Box::new(error))
+    Failure::sink(error)
 }
 
 /// An exception of CPython's allocation or of the app's own code: it passes through unchanged.
-fn passed<T>(result: PyResult<T>) -> Made<T, PyErr> {
-    result.map_err(failed)
+#[inline(always)]
+fn passed<T, E: Into<PyErr>>(result: Result<T, E>) -> Made<T, PyErr> {
+    result.map_err(|error| failed(error.into()))
 }
 
 impl<'py, 'p> PySink<'py, 'p> {
@@ -85,23 +86,31 @@ impl<'py, 'p> PySink<'py, 'p> {
     }
 
     /// The result of a known constructor: an exception about the value is the pickle's fault.
-    fn checked<T>(&self, result: PyResult<T>, what: &'static str) -> Made<T, PyErr> {
-        result.map_err(|error| {
-            if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { failed(error) }
-        })
+    #[inline(always)]
+    fn checked<T, E: Into<PyErr>>(&self, result: Result<T, E>, what: &'static str) -> Made<T, PyErr> {
+        result.map_err(|error| self.refused_value(error.into(), what))
+    }
+
+    #[cold]
+    fn refused_value(&self, error: PyErr, what: &'static str) -> Failure<PyErr> {
+        if super::is_about_value(&error, self.py) { ErrorKind::Invalid(what).into() } else { failed(error) }
     }
 
     /// The result of something that hashes or compares keys. With keys of the app's own, its
     /// exceptions are the app's.
-    fn hashed<T>(&self, result: PyResult<T>, key: Option<&Object<'py>>) -> Made<T, PyErr> {
-        result.map_err(|error| {
-            let unhashable = key.is_some_and(|key| key.get_type().getattr("__hash__").is_ok_and(|hash| hash.is_none()));
-            if (unhashable || self.objects.is_empty()) && error.is_instance_of::<PyTypeError>(self.py) {
-                ErrorKind::Unhashable.into()
-            } else {
-                failed(error)
-            }
-        })
+    #[inline(always)]
+    fn hashed<T, E: Into<PyErr>>(&self, result: Result<T, E>, key: Option<&Object<'py>>) -> Made<T, PyErr> {
+        result.map_err(|error| self.refused_key(error.into(), key))
+    }
+
+    #[cold]
+    fn refused_key(&self, error: PyErr, key: Option<&Object<'py>>) -> Failure<PyErr> {
+        let unhashable = key.is_some_and(|key| key.get_type().getattr("__hash__").is_ok_and(|hash| hash.is_none()));
+        if (unhashable || self.objects.is_empty()) && error.is_instance_of::<PyTypeError>(self.py) {
+            ErrorKind::Unhashable.into()
+        } else {
+            failed(error)
+        }
     }
 
     fn class_is(&self, class: &Bound<'py, PyType>, fields: &[&Py<PyAny>]) -> bool {
@@ -171,6 +180,16 @@ impl<'py, 'p> PySink<'py, 'p> {
         }
     }
 
+    /// A key that is not the one that is expected.
+    #[inline(never)]
+    fn other_key(&mut self, raw: &[u8]) -> Built<'py> {
+        let made = match &mut self.keys {
+            Some(keys) => keys.find(self.py, raw),
+            None => ffi::utf8(self.py, raw).map_err(PyErr::from),
+        };
+        self.checked(made, "text: not UTF-8").map(Bound::into_any)
+    }
+
     fn is_own(&self, value: &Object<'py>) -> bool {
         !self.objects.is_empty() && self.objects.contains_key(&(value.as_ptr() as usize))
     }
@@ -196,19 +215,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::int(self.py, value)).map(Bound::into_any)
     }
     fn big_int(&mut self, bytes: &[u8]) -> Built<'py> {
-        // Up to 128 bits by pyo3, which knows each version's own way; the few others by Python.
-        if bytes.len() <= 16 {
-            let fill = if bytes.last().is_some_and(|&byte| byte >= 0x80) { 0xFF } else { 0 };
-            let mut wide = [fill; 16];
-            wide[..bytes.len()].copy_from_slice(bytes);
-            return passed(i128::from_le_bytes(wide).into_pyobject(self.py).map_err(Into::into)).map(Bound::into_any);
-        }
-        passed((|| {
-            let kwargs = ffi::dict(self.py)?;
-            kwargs.set_item("signed", true)?;
-            let raw = ffi::bytes(self.py, bytes)?;
-            self.types().int.bind(self.py).call_method("from_bytes", (raw, "little"), Some(&kwargs))
-        })())
+        passed(ffi::big_int(self.py, bytes)).map(Bound::into_any)
     }
     fn int_text(&mut self, digits: &str) -> Built<'py> {
         // By our own conversion: Python's keeps its own bound on digits.
@@ -230,14 +237,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn utf8(&mut self, raw: &'a [u8]) -> Built<'py> {
         self.checked(ffi::utf8(self.py, raw), "text: not UTF-8").map(Bound::into_any)
     }
-    #[inline]
+    #[inline(always)]
     fn key(&mut self, raw: &'a [u8]) -> Built<'py> {
-        let (Some(keys), Some(hash)) = (&mut self.keys, hash_of_ascii(raw)) else {
-            return self.utf8(raw);
-        };
-        match keys.known(self.py, raw, hash) {
-            Some(text) => Ok(text.clone().into_any()),
-            None => passed(keys.learn(self.py, raw, hash)).map(Bound::into_any),
+        match self.keys.as_mut().and_then(|keys| keys.expected(self.py, raw)) {
+            Some(text) => Ok(text.into_any()),
+            None => self.other_key(raw),
         }
     }
     fn lend(&mut self) -> Scratch {
@@ -251,8 +255,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn raw_unicode_escape(&mut self, raw: &[u8]) -> Made<Option<Object<'py>>, PyErr> {
         match ffi::raw_unicode_escape(self.py, raw) {
             Ok(text) => Ok(Some(text.into_any())),
-            Err(error) if super::is_about_value(&error, self.py) => Ok(None),
-            Err(error) => Err(failed(error)),
+            Err(raised) => match PyErr::from(raised) {
+                error if super::is_about_value(&error, self.py) => Ok(None),
+                error => Err(failed(error)),
+            },
         }
     }
     fn latin1(&mut self, text: &Object<'py>) -> Made<Option<Object<'py>>, PyErr> {
@@ -288,8 +294,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::list(self.py, items)).map(Bound::into_any)
     }
     fn frozenset<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, items: I) -> Built<'py> {
-        let items = passed(ffi::list(self.py, items))?;
-        self.hashed(ffi::frozenset(&items), None).map(Bound::into_any)
+        self.hashed(ffi::frozenset(self.py, items), None).map(Bound::into_any)
     }
     fn set(&mut self) -> Built<'py> {
         passed(ffi::set(self.py)).map(Bound::into_any)
@@ -303,25 +308,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         let py = self.py;
         let types = self.types();
         match value {
-            KnownValue::DateTime(day, clock, zone) => {
-                let zone = Self::tzinfo(zone)?;
-                let (month, day_of_month) = (day.month, day.day);
-                let (hour, minute, second) = (clock.hour, clock.minute, clock.second);
-                let year = i32::from(day.year);
-                let made = PyDateTime::new_with_fold(
-                    py,
-                    year,
-                    month,
-                    day_of_month,
-                    hour,
-                    minute,
-                    second,
-                    clock.microsecond,
-                    zone,
-                    clock.fold,
-                );
-                self.checked(made, "datetime").map(Bound::into_any)
-            }
+            KnownValue::DateTime(day, clock, zone) => self.datetime(day, clock, zone),
             KnownValue::Date(day) => {
                 self.checked(PyDate::new(py, day.year.into(), day.month, day.day), "date").map(Bound::into_any)
             }
@@ -353,7 +340,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 self.checked(made, "timezone")
             }
             KnownValue::ZoneInfo(key, cached) => self.zone(key, cached),
-            KnownValue::PlainDecimal(text) => self.checked(types.plain_decimal.bind(py).call1((text,)), "Decimal"),
+            KnownValue::PlainDecimal(text, number) => match (&types.small_decimals, number) {
+                (Some(class), Some(number)) => passed(class.make(py, number)),
+                _ => self.checked(types.plain_decimal.bind(py).call1((text,)), "Decimal"),
+            },
             KnownValue::Decimal(text) => self.checked(types.decimal.bind(py).call1((text,)), "Decimal"),
             KnownValue::Uuid(int, safe) => self.checked(self.uuid(int, safe), "UUID"),
             KnownValue::Fraction(numerator, denominator) => {
@@ -402,6 +392,40 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
                 self.checked(made, "array")
             }
         }
+    }
+
+    #[inline]
+    fn datetime(&mut self, day: Day, clock: Clock, zone: Option<&Object<'py>>) -> Built<'py> {
+        let zone = Self::tzinfo(zone)?;
+        let (year, month, day) = (day.year.into(), day.month, day.day);
+        match ffi::datetime(self.py, [year, month.into(), day.into()], clock, zone) {
+            Some(made) => self.checked(made, "datetime"),
+            None => self
+                .checked(
+                    PyDateTime::new_with_fold(
+                        self.py,
+                        year,
+                        month,
+                        day,
+                        clock.hour,
+                        clock.minute,
+                        clock.second,
+                        clock.microsecond,
+                        zone,
+                        clock.fold,
+                    ),
+                    "datetime",
+                )
+                .map(Bound::into_any),
+        }
+    }
+    #[inline]
+    fn decimal(&mut self, text: &'a [u8], number: SmallDecimal) -> Built<'py> {
+        if let Some(class) = &self.policy.types.small_decimals {
+            return passed(class.make(self.py, number));
+        }
+        let text = self.utf8(text)?;
+        self.known(KnownValue::PlainDecimal(&text, None))
     }
 
     fn extend<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
@@ -473,7 +497,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
         if let Ok(set) = target.cast_exact::<PySet>() {
             for item in items {
-                self.hashed(set.add(&item), Some(&item))?;
+                self.hashed(ffi::add(set, &item), Some(&item))?;
             }
             return Ok(());
         }
@@ -511,9 +535,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
             return text.to_str().map_or(View::Surrogates, View::Text);
         }
         if let Ok(int) = value.cast_exact::<PyInt>() {
-            return match int.extract() {
-                Ok(small) => View::Int(small),
-                Err(_) => {
+            return match ffi::json::small(int) {
+                Some(small) => View::Int(small),
+                None => {
                     View::BigInt(int.call_method0("bit_length").and_then(|bits| bits.extract()).unwrap_or(u64::MAX))
                 }
             };
@@ -582,8 +606,17 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         value.is_exact_instance_of::<PyDict>()
     }
     #[inline]
+    fn is_empty_dict(&self, dict: &Object<'py>) -> bool {
+        dict.cast_exact::<PyDict>().is_ok_and(|dict| dict.is_empty())
+    }
+    #[inline]
     fn is_list(&self, value: &Object<'py>) -> bool {
         value.is_exact_instance_of::<PyList>()
+    }
+    #[inline]
+    fn is_zone(&self, value: &Object<'py>) -> bool {
+        let class = value.get_type();
+        Types::is(&self.types().timezone, &class) || self.view(value) == View::Zone
     }
     #[inline]
     fn is_text(&self, value: &Object<'py>) -> bool {
@@ -656,8 +689,8 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
 
     fn hash(&mut self, key: &Object<'py>) -> Made<Option<i64>, PyErr> {
         // As `int.__hash__` has it, for what needs no more than one subtraction.
-        if key.is_exact_instance_of::<PyInt>()
-            && let Ok(value) = key.extract::<i64>()
+        if let Ok(int) = key.cast_exact::<PyInt>()
+            && let Some(value) = ffi::json::small(int)
             && value.unsigned_abs() < (1 << 61) - 1
         {
             return Ok(Some(if value == -1 { -2 } else { value }));

@@ -47,7 +47,7 @@ pub enum Cursor<'py> {
 }
 
 fn failed(error: PyErr) -> Failure<PyErr> {
-    Failure::Sink(Box::new(error))
+    Failure::sink(error)
 }
 
 impl<'py, 'p> PyTree<'py, 'p> {
@@ -382,7 +382,8 @@ impl<'py> Tree for PyTree<'py, '_> {
         let pickled = pickled.cast::<PyBytes>().map_err(|error| failed(error.into()))?.as_bytes();
         let sink = PySink::new(self.py, self.policy, None, None, None);
         let read = session::read_pickle(pickled, sink, self.policy, self.limits);
-        if let Err(Failure::Pickle(_)) = &read
+        if let Err(failure) = &read
+            && failure.pickle().is_some()
             && let Some((_, path)) = session::trouble(pickled, session::Format::Pickle, self.policy, self.limits)
         {
             self.inside.set(path);

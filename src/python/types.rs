@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyModule, PyType};
 
 use crate::sink::{Factory, Ip, Path};
 
-use super::ffi::Fields;
+use super::ffi::{Fields, SmallDecimals};
 
 macro_rules! types {
     ($($field:ident = $module:literal $name:literal;)*) => {
@@ -21,6 +21,8 @@ macro_rules! types {
             pub safe_unknown: Py<PyAny>,
             /// `create_decimal` of a context without bounds: what plain digits become, exactly.
             pub plain_decimal: Py<PyAny>,
+            /// How a short Decimal is made without its constructor, if it is laid out as expected.
+            pub small_decimals: Option<SmallDecimals>,
             /// How a UUID is made without its constructor, if its fields are where they were looked for.
             pub uuid_fields: Option<Fields>,
             /// The zone keys that this system has, looked up when the first zone is met.
@@ -43,6 +45,10 @@ macro_rules! types {
                         }
                         let context = decimal.getattr("Context")?.call((), Some(&bounds))?;
                         context.getattr("create_decimal")?.unbind()
+                    },
+                    small_decimals: {
+                        let class = py.import("decimal")?.getattr("Decimal")?;
+                        SmallDecimals::of(class.cast::<PyType>()?)?
                     },
                     uuid_fields: {
                         let class = py.import("uuid")?.getattr("UUID")?;

@@ -23,7 +23,8 @@ use pyo3::types::{
 };
 use serde_pickle::{DeOptions, HashableValue, Value};
 
-use python::ffi;
+use plainpickle::sink::SmallDecimal;
+use python::ffi::{self, SmallDecimals};
 
 #[pymodule]
 mod plainpickle_floor {
@@ -46,6 +47,7 @@ enum Step {
     Dict(usize),
     Set(usize),
     FrozenSet(usize),
+    SmallDecimal(SmallDecimal),
     Decimal(Box<[u8]>),
     Date(i32, u8, u8),
     DateTime {
@@ -96,14 +98,15 @@ fn build<'py>(py: Python<'py>, tape: &Bound<'py, Tape>) -> PyResult<Bound<'py, P
             Step::Set(count) => {
                 let set = ffi::set(py)?;
                 for item in stack.drain(stack.len() - count..) {
-                    set.add(item)?;
+                    ffi::add(&set, &item)?;
                 }
                 set.into_any()
             }
-            Step::FrozenSet(count) => {
-                let items = ffi::list(py, stack.drain(stack.len() - count..))?;
-                ffi::frozenset(&items)?.into_any()
-            }
+            Step::FrozenSet(count) => ffi::frozenset(py, stack.drain(stack.len() - count..))?.into_any(),
+            Step::SmallDecimal(number) => match &tape.classes.small_decimals {
+                Some(class) => class.make(py, *number)?,
+                None => return Err(PyTypeError::new_err("no small Decimals here")),
+            },
             Step::Decimal(digits) => tape.classes.decimal.bind(py).call1((ffi::utf8(py, digits)?,))?,
             Step::Date(year, month, day) => PyDate::new(py, *year, *month, *day)?.into_any(),
             Step::DateTime { date: (year, month, day), time: (hour, minute, second, microsecond), zone } => {
@@ -125,6 +128,7 @@ fn build<'py>(py: Python<'py>, tape: &Bound<'py, Tape>) -> PyResult<Bound<'py, P
 /// What values are made by.
 struct Classes {
     decimal: Py<PyAny>,
+    small_decimals: Option<SmallDecimals>,
     uuid: Py<PyAny>,
     /// UUIDs are made without their constructor, which is written in Python.
     object_new: Py<PyAny>,
@@ -136,6 +140,7 @@ impl Classes {
         let uuid = py.import("uuid")?;
         Ok(Self {
             decimal: py.import("decimal")?.getattr("Decimal")?.unbind(),
+            small_decimals: SmallDecimals::of(py.import("decimal")?.getattr("Decimal")?.cast()?)?,
             uuid: uuid.getattr("UUID")?.unbind(),
             object_new: py.import("builtins")?.getattr("object")?.getattr("__new__")?.unbind(),
             safe_unknown: uuid.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
@@ -275,7 +280,11 @@ impl<'py> Recorder<'py> {
                 () => Step::FrozenSet(items),
             }
         } else if class.is(self.classes.decimal.bind(py)) {
-            Step::Decimal(object.str()?.to_str()?.as_bytes().into())
+            let text = object.str()?;
+            match small_decimal(text.to_str()?).filter(|_| self.classes.small_decimals.is_some()) {
+                Some(number) => Step::SmallDecimal(number),
+                None => Step::Decimal(text.to_str()?.as_bytes().into()),
+            }
         } else if class.is(self.classes.uuid.bind(py)) {
             Step::Uuid(object.getattr("int")?.extract()?)
         } else if let Ok(made) = object.cast_exact::<PyDateTime>() {
@@ -292,6 +301,14 @@ impl<'py> Recorder<'py> {
         self.push(step, items);
         Ok(())
     }
+}
+
+/// The number that a Decimal's text says, if it has neither an exponent nor many digits.
+fn small_decimal(text: &str) -> Option<SmallDecimal> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = format!("{}{part}", whole.trim_start_matches('-'));
+    let coefficient = digits.parse().ok().filter(|_| digits.len() <= 19)?;
+    Some(SmallDecimal { negative: whole.starts_with('-'), coefficient, exponent: -(part.len() as isize) })
 }
 
 fn is_container(object: &Bound<'_, PyAny>) -> bool {
@@ -356,12 +373,12 @@ fn key<'py>(py: Python<'py>, value: &HashableValue) -> PyResult<Bound<'py, PyAny
 
 fn objects<'py>(py: Python<'py>, items: &[Value]) -> PyResult<Bound<'py, PyList>> {
     let items: Vec<_> = items.iter().map(|item| object(py, item)).collect::<PyResult<_>>()?;
-    ffi::list(py, items.into_iter())
+    Ok(ffi::list(py, items.into_iter())?)
 }
 
 fn frozenset<'py, 'v>(py: Python<'py>, items: impl Iterator<Item = &'v HashableValue>) -> PyResult<Bound<'py, PyAny>> {
     let items: Vec<_> = items.map(|item| key(py, item)).collect::<PyResult<_>>()?;
-    Ok(ffi::frozenset(&ffi::list(py, items.into_iter())?)?.into_any())
+    Ok(ffi::frozenset(py, items.into_iter())?.into_any())
 }
 
 fn wide<'py>(py: Python<'py>, value: &num_bigint::BigInt) -> PyResult<Bound<'py, PyAny>> {

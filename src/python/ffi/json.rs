@@ -32,7 +32,7 @@ pub fn wtf8<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
     // SAFETY: a live str, and two names that end in NUL.
     unsafe {
         let made = ffi::PyUnicode_AsEncodedString(text.as_ptr(), c"utf-8".as_ptr(), c"surrogatepass".as_ptr());
-        super::owned(text.py(), made)
+        Ok(super::owned(text.py(), made)?)
     }
 }
 
