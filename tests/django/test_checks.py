@@ -16,6 +16,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.core.signing import JSONSerializer as SigningSerializer
 from django.test import override_settings
+from pymemcache.serde import CompressedSerde
 
 from plainpickle.django import caches
 
@@ -96,6 +97,11 @@ SPEAKS: list[tuple[str, dict[str, Any], str]] = [
         cached_sessions(f"{BACKENDS}memcached.PyMemcacheCache"),
         f"'{OURS}caches.PyMemcacheCache'",
     ),
+    (
+        "W003",
+        cached_sessions(f"{OURS}caches.PyMemcacheCache", serde=CompressedSerde()),
+        "pymemcache.serde.PickleSerde",
+    ),
     ("W003", cached_sessions("json.JSONDecoder"), "is not known here"),
     ("W003", cached_sessions("no.such.Cache"), "can't be imported"),
     (
@@ -167,6 +173,9 @@ def test_a_check_speaks_and_says_what_to_do(
             SERIALIZER="django_redis.serializers.json.JSONSerializer",
         ),
         cached_sessions(f"{BACKENDS}memcached.PyMemcacheCache", serde=caches.Serde()),
+        cached_sessions(
+            f"{BACKENDS}memcached.PyMemcacheCache", serde=CompressedSerde(serde=caches.Serde())
+        ),
         {"SESSION_SERIALIZER": "django.contrib.sessions.serializers.JSONSerializer"},
         {"SESSION_SERIALIZER": f"{__name__}.Json"},
         cache(f"{BACKENDS}locmem.LocMemCache", "pages"),

@@ -221,6 +221,7 @@ def test_the_status_says_what_is_set_and_what_was_written_lately() -> None:
     assert "none (database table django_session)" in run("status")
     for number in range(3):
         stores.DB.plant(key(number), PLAIN if number else b"{}")
+    assert "or an older process still writes" in run("status")
     found = as_json("status")
     assert found["newest"] == {"database table django_session": {"pickle protocol 4": 2, "json": 1}}
     assert found["checks"] == []

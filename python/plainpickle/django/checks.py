@@ -329,6 +329,7 @@ def _by_option(backend: str, key: str, given: Any) -> str | None:
             given = import_string(given)
         except ImportError:
             return f"{backend} has OPTIONS['{key}'] = {given!r}, which can't be imported."
+    given = getattr(given, "_serde", given)  # what pymemcache's CompressedSerde compresses
     cls = given if isinstance(given, type) else type(given)
     if _is_ours(cls):
         return None
