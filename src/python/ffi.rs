@@ -429,10 +429,9 @@ impl SmallDecimals {
         ];
         let object = class.as_ptr().cast::<ffi::PyTypeObject>();
         // SAFETY: a live class, whose fields are only read.
-        let (size, item, alloc, flags) =
-            unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc, (*object).tp_flags) };
+        let (size, item, alloc) = unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc) };
         let words = Self::HEAD + Self::WORDS;
-        let plain = item == 0 && alloc.is_some() && flags & ffi::Py_TPFLAGS_HAVE_GC == 0;
+        let plain = item == 0 && alloc.is_some();
         if !LOCKED || !plain || size_of::<usize>() != 8 || size as usize != words * 8 || cfg!(target_endian = "big") {
             return Ok(None);
         }
