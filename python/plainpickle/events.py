@@ -34,6 +34,8 @@ _REASONS = {
     "truncated": "truncated",
     "end_of_input": "truncated",
     "unknown_tag": "unknown_tag",
+    "pickle_not_read": "pickle_not_read",
+    "rebuild": "rebuild",
     "internal": "internal",
 }
 
@@ -134,6 +136,7 @@ def report(
     action: str,
     format: str = "pickle",
     store: str | None = None,
+    also: logging.Logger | None = None,
 ) -> None:
     """Reports refusals in one payload: to the hooks, and to the log unless repeats are too many.
 
@@ -144,6 +147,7 @@ def report(
             ``"ignored"`` for what no key of the session holds.
         format: ``"pickle"`` or ``"json"``.
         store: where it comes from, unless a context says so.
+        also: a framework's own logger, which gets the same records.
     """
     where, session = _context.get()
     digest = hashlib.sha256(payload).hexdigest()
@@ -167,15 +171,15 @@ def report(
             "sha256": digest,
             "length": memoryview(payload).nbytes,
             "action": action,
-            "key": None if key is None else _escaped(key),
-            "store": where if store is None else store,
+            "key": None if key is None else escaped(key),
+            "store": store if where is None else where,
             "session": session,
             "suppressed": 0,
         }
-        _tell(fields, logging.CRITICAL if dangerous else logging.WARNING)
+        _tell(fields, logging.CRITICAL if dangerous else logging.WARNING, also)
 
 
-def _tell(fields: dict[str, Any], level: int) -> None:
+def _tell(fields: dict[str, Any], level: int, also: logging.Logger | None) -> None:
     for hook in tuple(_hooks.values()):
         try:
             hook(dict(fields))
@@ -186,14 +190,16 @@ def _tell(fields: dict[str, Any], level: int) -> None:
         return
     fields["suppressed"] = suppressed
     shown = " ".join(
-        f"{field}={_escaped(str(value))}"
+        f"{field}={escaped(str(value))}"
         for field, value in fields.items()
         if value is not None and field not in ("schema", "event")
     )
-    logger.log(level, "%s %s", fields["event"], shown, extra={"plainpickle": fields})
+    for each in (logger, also):
+        if each is not None:
+            each.log(level, "%s %s", fields["event"], shown, extra={"plainpickle": fields})
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text without spaces and control characters, cut at 128 characters."""
     shown = "".join(
         each

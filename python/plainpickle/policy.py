@@ -164,6 +164,10 @@ class Policy:
         """
         return self._with(profile=profile, native=tuple(native.items()), written=written)
 
+    def _as_plain_only(self) -> Policy:
+        """The same names, with the state of what is registered: it asks no code of the app."""
+        return self._with(plain=self._plain.union(self.registered), registered=())
+
     def _with(self, **rules: Any) -> Policy:
         policy = Policy()
         policy._profile = rules.get("profile", self._profile)

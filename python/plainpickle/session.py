@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainpickle import _core, events
 from plainpickle._core import dumps
 from plainpickle.exceptions import MalformedPickle, UnpicklingError, UnreadableValue
 from plainpickle.limits import Limits
 from plainpickle.policy import Policy
+
+if TYPE_CHECKING:
+    import logging
 
 FORMATS = ("json", "pickle")
 ON_FORBIDDEN = ("salvage", "raise")
@@ -29,9 +32,13 @@ class SessionSerializer:
         protocol: of what is written with ``format="pickle"``: one that the oldest reader knows.
         on_forbidden: ``"salvage"``, or ``"raise"`` to refuse the session as a whole.
         store: where sessions are, for the events.
+        read_pickle: whether pickles are read at all; false is for when none is left.
     """
 
-    __slots__ = ("format", "limits", "on_forbidden", "policy", "protocol", "store")
+    __slots__ = ("format", "limits", "on_forbidden", "policy", "protocol", "read_pickle", "store")
+
+    logger: ClassVar[logging.Logger | None] = None
+    """A framework's own logger, which gets each event too."""
 
     def __init__(
         self,
@@ -42,6 +49,7 @@ class SessionSerializer:
         protocol: int = 2,
         on_forbidden: str = "salvage",
         store: str | None = None,
+        read_pickle: bool = True,
     ) -> None:
         if format not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
@@ -61,6 +69,7 @@ class SessionSerializer:
         self.protocol = protocol
         self.on_forbidden = on_forbidden
         self.store = store
+        self.read_pickle = read_pickle
 
     def loads(self, data: Any, /) -> Any:
         """Reads a session: any bytes-like object, or text for JSON.
@@ -75,22 +84,33 @@ class SessionSerializer:
             data = data.encode("utf-8", "surrogatepass")
             if _core.format_of(data) != "json":
                 raise MalformedPickle("text that is no JSON", kind="json")
+        if not self.read_pickle and data and _core.format_of(bytes(data)) == "pickle":
+            refused = MalformedPickle("a pickle, where only JSON is read", kind="pickle_not_read")
+            self.report([(None, refused)], bytes(data), "refused")
+            raise refused
         salvage = self.on_forbidden == "salvage"
         try:
             session, refusals = _core.read_session(data, self.policy, self.limits, salvage)
         except UnpicklingError as error:
-            self._report([(None, error)], bytes(data), "refused")
+            self.report([(None, error)], bytes(data), "refused")
             raise
         if refusals:
-            self._report(refusals, bytes(data), "ignored" if refusals[0][0] is None else "dropped")
+            self.report(refusals, bytes(data), "ignored" if refusals[0][0] is None else "dropped")
         return session
 
-    def _report(
+    def report(
         self, refusals: list[tuple[str | None, UnpicklingError]], payload: bytes, action: str
     ) -> None:
+        """Reports what was refused; as :func:`plainpickle.events.report`."""
         if payload:
-            stored = _core.format_of(payload)
-            events.report(refusals, payload, action=action, format=stored, store=self.store)
+            events.report(
+                refusals,
+                payload,
+                action=action,
+                format=_core.format_of(payload),
+                store=self.store,
+                also=self.logger,
+            )
 
     def dumps(self, session: Any, protocol: int | None = None, /) -> bytes:  # noqa: ARG002
         """Writes a session, once it is known that it could be read back.
