@@ -33,7 +33,7 @@ demo: $(WHEELS)/built.done ## build, install into a fresh environment, read old 
 	@$(DEMO_VENV)/bin/python -m pip install --quiet --no-index --no-deps $(WHEELS)/*.whl
 	@$(DEMO_VENV)/bin/python examples/demo.py $(ARGS)
 
-test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
+test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session.done servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
 	cargo test --no-default-features
 	$(PY) -m mypy --config-file= --strict tests/typed.py
 	$(PY) -m mypy.stubtest plainpickle._core
@@ -152,6 +152,13 @@ $(WHEELS)/built.done: $(VENV)/build.done $(SOURCES)
 
 $(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
 	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)/flask-session.done: requirements/flask-session.txt $(VENV)/test.done
+	@rm -rf $(VENV)/flask-session
+	@sed -n 's/ *#.*//; s/^Flask-Session==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
+		$(PY) -m pip install --quiet --no-deps --target $(VENV)/flask-session/$$version $$packages || exit 1; \
+	done
 	@touch $@
 
 $(VENV)/floor.done: requirements/bench.txt $(VENV)/installed.done $(shell find benches/floor -type f)

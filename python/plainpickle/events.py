@@ -36,6 +36,7 @@ _REASONS = {
     "unknown_tag": "unknown_tag",
     "pickle_not_read": "pickle_not_read",
     "rebuild": "rebuild",
+    "bad_signature": "bad_signature",
     "internal": "internal",
 }
 
@@ -145,7 +146,7 @@ def report(
         payload: the stored bytes; their length and SHA-256 are reported.
         action: ``"refused"``, ``"dropped"`` for a key of a session that otherwise lives, or
             ``"ignored"`` for what no key of the session holds.
-        format: ``"pickle"`` or ``"json"``.
+        format: ``"pickle"`` or ``"json"``; ``"msgpack"``, or ``"cookie"`` for one as a whole.
         store: where it comes from, unless a context says so.
         also: a framework's own logger, which gets the same records.
     """

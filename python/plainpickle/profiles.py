@@ -66,9 +66,10 @@ def flask() -> Policy:
     if combined is not None:
         native.update({f"{module}.CombinedMultiDict": combined for module in modules})
     structures = "werkzeug.datastructures"
+    # JSON has one of these: an immutable one, such as a form, comes back as one that is mutable.
     forms: list[_Form] = [
-        (_found(structures, name), _lists_of(f"{structures}.{name}"))
-        for name in ("MultiDict", "ImmutableMultiDict")
+        (_found(structures, name), _lists_of(f"{structures}.MultiDict"))
+        for name in ("MultiDict", "ImmutableMultiDict", "CombinedMultiDict")
     ]
     return Policy()._with_native(
         {**native, **_markup(), **_pytz()}, profile="flask", written=_written(forms)
@@ -156,6 +157,8 @@ def _written(forms: list[_Form]) -> Callable[[Any], tuple[Any, ...] | None]:
             return ("pytz._FixedOffset", *value.__reduce__()[1])
         if zone is not None and isinstance(value, zone):
             return ("pytz._p", *value.__reduce__()[1])
+        if type(value).__module__.rpartition(".")[2] == "speaklater":  # Flask-Babel's lazy text
+            return ("django.utils.safestring.SafeString", str(value))
         return None
 
     return written

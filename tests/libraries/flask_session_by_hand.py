@@ -1,4 +1,7 @@
-"""Flask-Session 0.5, in an app that is visited: `serializer` is a module like pickle."""
+"""Flask-Session 0.5, whose `serializer` is a module like pickle, set by hand.
+
+Run by `tests/flask/test_versions.py`, which puts that version in front of the newest.
+"""
 
 from __future__ import annotations
 
