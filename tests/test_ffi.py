@@ -308,6 +308,89 @@ def test_uuids_are_freed_with_what_they_hold() -> None:
     assert abs(sys.getrefcount(uuid.UUID) - kind) < 20
 
 
+# ---- Decimals
+
+DECIMALS = [
+    *("0", "-0", "0.00", "-0.000", "1", "-1", "007", "-007.50", "5.", ".5", "-.5", "0.1", "123.45"),
+    *(
+        "9" * 18,
+        "9" * 19,
+        "9" * 20,
+        "-" + "9" * 19,
+        "1" + "0" * 18,
+        "1" + "0" * 19,
+        "0" * 19,
+        "0" * 20,
+    ),
+    *(
+        "0." + "0" * 17 + "1",
+        "0." + "0" * 18 + "1",
+        "0." + "9" * 18,
+        "0." + "9" * 19,
+        "18446744073709551616",
+    ),
+    *("NaN", "-sNaN123", "Infinity", "-Infinity", "1E+5", "1e-400", "+7"),
+]
+
+
+def decimal_pickle(text: str, protocol: int) -> bytes:
+    """The text as it is, which pickling a Decimal would make another of."""
+    if protocol == 0:
+        return b"cdecimal\nDecimal\np0\n(V" + text.encode() + b"\np1\ntp2\nRp3\n."
+    put = b"\x94" if protocol >= 4 else b""
+    raw = text.encode()
+    return (
+        bytes([0x80, protocol])
+        + (b"\x8c\x07decimal\x8c\x07Decimal\x93" if protocol >= 4 else b"cdecimal\nDecimal\n")
+        + (b"\x8c" + bytes([len(raw)]) if protocol >= 4 else b"X" + len(raw).to_bytes(4, "little"))
+        + raw
+        + put
+        + b"\x85"
+        + put
+        + b"R."
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("text", DECIMALS)
+def test_a_decimal_is_the_one_that_its_class_makes(text: str, protocol: int) -> None:
+    data = decimal_pickle(text, protocol)
+    made, expected = safe_loads(data), pickle.loads(data)
+    assert type(made) is Decimal
+    assert (str(made), made.as_tuple()) == (str(expected), expected.as_tuple())
+    assert made.__sizeof__() == expected.__sizeof__()
+    assert pickle.dumps(made) == pickle.dumps(expected)
+    assert str(made.copy_negate()) == str(expected.copy_negate())
+    assert f"{made:.3e}" == f"{expected:.3e}"
+    if not made.is_nan():
+        assert (made, hash(made)) == (expected, hash(expected))
+        assert str(made + 1) == str(expected + 1)
+        assert str(made * made) == str(expected * expected)
+        assert {made: 1}[expected] == 1
+    session = SessionSerializer()
+    assert str(session.loads(session.dumps({"d": made}))["d"]) == str(expected)
+
+
+def test_decimals_are_freed_and_are_nobody_elses() -> None:
+    values = [Decimal(number).scaleb(-2) for number in range(-500, 500)]
+    data = pickle.dumps(values)
+    kept = safe_loads(data)
+    for _ in range(50):
+        safe_loads(data)
+    other = safe_loads(data)
+    assert kept == other == values
+    assert all(one is not another for one, another in zip(kept, other))
+    assert gc.is_tracked(kept[0]) is gc.is_tracked(values[0])
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            safe_loads(data)
+        assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    finally:
+        tracemalloc.stop()
+
+
 # ---- text
 
 
@@ -374,6 +457,17 @@ def test_bytes_and_tuples_and_sets_have_what_was_written(length: int, protocol: 
 def test_numbers_are_what_was_written(number: int, protocol: int) -> None:
     value = [number, float(number), -0.0, 1e308]
     assert list(map(repr, safe_loads(pickle.dumps(value, protocol)))) == list(map(repr, value))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_integer_is_read_wherever_the_input_ends_behind_it(protocol: int) -> None:
+    for bits in range(80):
+        for number in (1 << bits, (1 << bits) - 1, -(1 << bits), -(1 << bits) - 1):
+            for value in (number, [number], [number, number], {number: number}):
+                data = pickle.dumps(value, protocol)
+                assert safe_loads(data) == value
+                assert safe_loads(data + b"\xff" * 9) == value
+                assert type(next(iter([value]))) is type(safe_loads(data))
 
 
 def jsonable(character: str) -> Iterator[Any]:

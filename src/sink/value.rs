@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::num::NonZero;
 
 use num_bigint::BigInt;
 
@@ -18,9 +19,10 @@ use crate::tree::DictKind;
 pub(crate) use distinct::{entries, members};
 
 /// A handle to a value, in one word: a float as it is; in the place of the negative NaNs a kind, and
-/// either the value itself or where it is.
+/// either the value itself or where it is. It is kept inverted: no word has all its bits set, so that an
+/// optional handle takes one word, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NodeId(u64);
+pub struct NodeId(NonZero<u64>);
 
 /// Bits of a handle below its kind.
 const PAYLOAD: u32 = 46;
@@ -58,28 +60,41 @@ impl NodeId {
     const EMPTY_TUPLE: Self = Self::new(kind::TUPLE, u64::MAX >> (64 - PAYLOAD));
 
     const fn new(kind: u64, payload: u64) -> Self {
-        Self(kind << PAYLOAD | payload)
+        Self::of(kind << PAYLOAD | payload)
+    }
+
+    #[inline(always)]
+    const fn of(word: u64) -> Self {
+        match NonZero::new(!word) {
+            Some(inverted) => Self(inverted),
+            None => Self(NonZero::<u64>::MIN),
+        }
+    }
+
+    #[inline(always)]
+    fn word(self) -> u64 {
+        !self.0.get()
     }
 
     #[inline(always)]
     fn kind(self) -> u64 {
-        self.0 >> PAYLOAD
+        self.word() >> PAYLOAD
     }
 
     #[inline(always)]
     fn payload(self) -> usize {
-        (self.0 & (u64::MAX >> (64 - PAYLOAD))) as usize
+        (self.word() & (u64::MAX >> (64 - PAYLOAD))) as usize
     }
 
     /// The integer in it.
     #[inline(always)]
     fn int(self) -> i64 {
-        (self.0 << (64 - PAYLOAD)) as i64 >> (64 - PAYLOAD)
+        (self.word() << (64 - PAYLOAD)) as i64 >> (64 - PAYLOAD)
     }
 
     /// Equal for the same value only.
     pub fn number(self) -> u64 {
-        self.0
+        self.word()
     }
 }
 
@@ -230,7 +245,7 @@ impl<'a> ValueSink<'a> {
                 Held::Known(known) => Node::Known(known),
                 Held::Stub(stub) => Node::Stub(stub),
             },
-            _ => Node::Float(f64::from_bits(id.0)),
+            _ => Node::Float(f64::from_bits(id.word())),
         }
     }
 
@@ -277,7 +292,7 @@ impl<'a> ValueSink<'a> {
     #[inline]
     fn container(&mut self, kind: u64) -> Id {
         reserve(&mut self.words)?;
-        self.words.push(NodeId(0));
+        self.words.push(NodeId::of(0));
         Ok(NodeId::new(kind, (self.words.len() - 1) as u64))
     }
 
@@ -292,7 +307,7 @@ impl<'a> ValueSink<'a> {
     #[inline]
     fn extent(&self, id: NodeId) -> (u32, u32) {
         match self.words.get(id.payload()) {
-            Some(word) => ((word.0 >> 32) as u32, word.0 as u32),
+            Some(word) => ((word.word() >> 32) as u32, word.word() as u32),
             // The empty tuple.
             None => (0, 0),
         }
@@ -319,7 +334,7 @@ impl<'a> ValueSink<'a> {
         self.words.try_reserve(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
         fill(&mut self.words);
         let held = u32::try_from(self.words.len() - start as usize).map_err(|_| too_many())?;
-        self.words[id.payload()] = NodeId(u64::from(start) << 32 | u64::from(held));
+        self.words[id.payload()] = NodeId::of(u64::from(start) << 32 | u64::from(held));
         Ok(())
     }
 
@@ -334,7 +349,7 @@ impl<'a> ValueSink<'a> {
             reserve(&mut self.grown)?;
             index = u32::try_from(self.grown.len()).map_err(|_| too_many())?;
             self.grown.push(own);
-            self.words[id.payload()] = NodeId(u64::from(GROWN) << 32 | u64::from(index));
+            self.words[id.payload()] = NodeId::of(u64::from(GROWN) << 32 | u64::from(index));
         }
         let own = &mut self.grown[index as usize];
         own.try_reserve(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
@@ -433,7 +448,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     #[inline]
     fn float(&mut self, value: f64) -> Id {
         // NaNs are told apart by their handles alone, as Python does by identity.
-        if value.is_nan() { self.hold_nan(value) } else { Ok(NodeId(value.to_bits())) }
+        if value.is_nan() { self.hold_nan(value) } else { Ok(NodeId::of(value.to_bits())) }
     }
     fn text(&mut self, text: Cow<'a, str>) -> Id {
         let raw = match text {
@@ -589,7 +604,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     fn clear(&mut self, target: &NodeId) -> Made<(), Infallible> {
         let dict = self.filled(*target);
         if dict.kind() == kind::DICT {
-            self.words[dict.payload()] = NodeId(0);
+            self.words[dict.payload()] = NodeId::of(0);
         }
         Ok(())
     }
@@ -618,7 +633,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             kind::FROZENSET => View::FrozenSet,
             kind::DICT => View::Dict,
             kind::NODE => self.view_of_node(*value),
-            _ => View::Float(f64::from_bits(value.0)),
+            _ => View::Float(f64::from_bits(value.word())),
         }
     }
     #[inline]
@@ -693,7 +708,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     #[inline]
     fn identity(&self, value: &NodeId) -> usize {
-        value.0 as usize
+        value.word() as usize
     }
     fn hash(&mut self, key: &NodeId) -> Made<Option<i64>, Infallible> {
         // As CPython hashes numbers: modulo a Mersenne prime. Other keys are left to Python's own tables.
