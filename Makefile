@@ -39,8 +39,9 @@ test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session
 	$(PY) -m mypy.stubtest plainpickle._core
 	$(PY) -m pytest $(ARGS)
 
-servers: ## on Debian and as root, install what servers the tests miss; elsewhere those tests are skipped
-	@missing=$$(for each in redis-server memcached; do command -v $$each >/dev/null || echo $$each; done); \
+servers: ## on Debian and as root, install what servers and browser the tests miss; elsewhere those tests are skipped
+	@missing=$$(for each in redis-server memcached chromium chromedriver; do \
+		command -v $$each >/dev/null || echo $$each | sed s/chromedriver/chromium-driver/; done); \
 	if [ -n "$$missing" ] && [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
 		apt-get update --quiet=2 </dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends $$missing </dev/null; \
