@@ -24,7 +24,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [HERE / "templates"],
+        "DIRS": [HERE / "templates", HERE.parent / "look"],
         "OPTIONS": {
             "context_processors": [
                 "django.contrib.auth.context_processors.auth",

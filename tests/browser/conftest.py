@@ -16,10 +16,17 @@ from tests.browser.visitor import Visitor
 from tests.libraries.canary import Canary
 
 OPTIONS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--window-size=900,760 --hide-scrollbars"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=900,660",
+    "--hide-scrollbars",
+)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,11 @@ class Visitor:
         for name, text in fields.items():
             self.browser.find_element(By.NAME, name).send_keys(text)
 
+    def has_a_cookie(self, name: str, value: str) -> None:
+        """Puts a cookie into the browser, for the shop whose page is open."""
+        self.browser.delete_cookie(name)
+        self.browser.add_cookie({"name": name, "value": value})
+
     def reads(self, name: str) -> str:
         """The text of one element; empty if it is not there."""
         return " ".join(each.text for each in self.browser.find_elements(By.ID, name))
