@@ -24,8 +24,8 @@ def client() -> Any:
     return FileRedis(os.environ.get("SHOP_STORE", Path(__file__).with_name("redis.sqlite3")))
 
 
-class FileRedis:
-    """As much of a client of Redis as sessions need."""
+class FileRedis(redis.Redis):  # type: ignore[misc]  # Flask-Session takes no other client
+    """As much of a client of Redis as sessions need, in a file of SQLite."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = path

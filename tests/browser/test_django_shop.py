@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.visitor import Visitor, run, serving
+from tests.browser.visitor import Visitor
 from tests.libraries.canary import Canary
+from tests.shops import run, serving
 
 SHOP = "examples.django_shop"
 

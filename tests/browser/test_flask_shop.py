@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests import servers
-from tests.browser.visitor import Visitor, run, serving
+from tests.browser.visitor import Visitor
 from tests.libraries.canary import Canary
+from tests.shops import run, serving
 
 SHOP = "examples.flask_shop"
 
