@@ -33,7 +33,7 @@ def customer(visitor: Visitor, tmp_path: Path, database: str) -> Visitor:
         visitor.opens(f"{shop.address}cart/")
         assert "PickleSerializer" in visitor.reads("serializer")
         assert_all_is_there(visitor)
-        visitor.keeps_a_picture("django-shop-pickle")
+        visitor.keeps_a_picture("django-shop-before")
     return visitor
 
 
@@ -79,7 +79,7 @@ def test_the_changed_line_drops_what_is_planted_tells_of_it_and_keeps_the_rest(
         customer.opens(f"{shop.address}cart/")
         assert_all_is_there(customer)
         assert "promotion" not in customer.page()
-        customer.keeps_a_picture("django-shop-plainpickle")
+        customer.keeps_a_picture("django-shop-after")
         (event,) = [line for line in shop.log().splitlines() if "reason=" in line]
     assert "malicious_attack_tool reason=dangerous_global global=posix.system" in event
     assert "action=dropped key=promotion" in event
