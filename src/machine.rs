@@ -490,8 +490,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// SHORT_BINBYTES, or the moment that is made of it right away.
     #[inline(never)]
     fn short_bytes(&mut self) -> Step<'a, S> {
+        let raw = self.reader.counted1()?;
+        if self.plain_datetime(raw)? {
+            return Ok(());
+        }
         let mut reader = self.reader;
-        let raw = reader.counted1()?;
         match self.moment(raw, reader)? {
             Some(behind) => reader = behind,
             None => {
@@ -888,6 +891,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Pushes text that stands behind a global, or what the call makes of it.
     fn push_argument(&mut self, raw: &'a [u8]) -> Step<'a, S> {
+        if self.plain_decimal(raw)? {
+            return Ok(());
+        }
         let mut reader = self.reader;
         match self.called(raw, reader)? {
             Some(behind) => reader = behind,

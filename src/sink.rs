@@ -278,6 +278,12 @@ pub trait Sink<'a> {
         self.known(KnownValue::PlainDecimal(&text, Some(number)))
     }
 
+    /// A datetime.
+    #[inline]
+    fn datetime(&mut self, day: Day, clock: Clock, zone: Option<&Self::Value>) -> Made<Self::Value, Self::Error> {
+        self.known(KnownValue::DateTime(day, clock, zone))
+    }
+
     /// Appends to a list, a deque, a stub or an object.
     fn extend<I: ExactSizeIterator<Item = Self::Value>>(
         &mut self,
@@ -322,6 +328,11 @@ pub trait Sink<'a> {
     #[inline]
     fn is_list(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::List)
+    }
+    /// A tzinfo: cheaper than a view.
+    #[inline]
+    fn is_zone(&self, value: &Self::Value) -> bool {
+        self.view(value) == View::Zone
     }
     /// Text or bytes, whose hash nobody can choose: cheaper than a view.
     fn is_text(&self, value: &Self::Value) -> bool {

@@ -33,6 +33,9 @@ const DATE_BYTES: usize = 4;
 const TIME_BYTES: usize = 6;
 const DATETIME_BYTES: usize = 10;
 
+/// What makes a call of an only argument.
+const CALL: [u8; 5] = [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, op::MEMOIZE];
+
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// REDUCE, NEWOBJ, NEWOBJ_EX: `callable` with an argument tuple.
     pub(super) fn call(
@@ -197,6 +200,98 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Some(reader))
     }
 
+    /// What is behind the opcodes that make a call of an only argument, as picklers of protocol 4 write them.
+    #[inline(always)]
+    fn behind_call(&self, reader: &Reader<'a>) -> Option<Reader<'a>> {
+        let (call, rest) = reader.rest().split_first_chunk()?;
+        (*call == CALL && self.holes == 0).then(|| reader.at_rest(rest))
+    }
+
+    /// The same with a second argument out of the memo, and its index.
+    #[inline(always)]
+    fn behind_pair(&self, reader: &Reader<'a>) -> Option<(Reader<'a>, usize)> {
+        match reader.rest() {
+            [op::MEMOIZE, op::BINGET, index, op::TUPLE2, op::MEMOIZE, op::REDUCE, op::MEMOIZE, rest @ ..]
+                if self.holes == 0 =>
+            {
+                Some((reader.at_rest(rest), usize::from(*index)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Carries these opcodes out: `value` is what the call makes, `late` what the argument and its tuple were.
+    #[inline(always)]
+    fn finish_call(&mut self, value: S::Value, late: [Index; 2], behind: Reader<'a>) -> Step<'a, S> {
+        CALL.into_iter().for_each(|byte| self.sink.opcode(byte));
+        let made = self.keep_value(&value)?;
+        for index in [late[0], late[1], made] {
+            reserve(&mut self.memo)?;
+            self.memo.push(index);
+        }
+        self.stack.replace_top(value);
+        self.reader = behind;
+        Ok(())
+    }
+
+    /// A Decimal out of the text that was just read, if that and what comes next are as in protocol 4.
+    #[inline(always)]
+    pub(super) fn plain_decimal(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
+        let Some(behind) = self.behind_call(&self.reader) else {
+            return Ok(false);
+        };
+        let Some((number, digits)) = small_decimal(raw) else {
+            return Ok(false);
+        };
+        if self.callee().is_none_or(|row| row.known != Known::Decimal) {
+            return Ok(false);
+        }
+        self.pay_arguments(1, 2)?;
+        self.pay_digits(digits, false)?;
+        let value = self.sink.decimal(raw, number)?;
+        let leaf = self.offset;
+        self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
+        Ok(true)
+    }
+
+    /// A datetime out of the bytes that were just read, likewise; with a zone out of the memo, too.
+    #[inline(always)]
+    pub(super) fn plain_datetime(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
+        let Some((day, clock)) = split_datetime(raw) else {
+            return Ok(false);
+        };
+        if self.callee().is_none_or(|row| row.known != Known::DateTime) {
+            return Ok(false);
+        }
+        let leaf = self.offset;
+        if let Some(behind) = self.behind_call(&self.reader) {
+            self.pay_arguments(1, 2)?;
+            let value = self.sink.datetime(day, clock, None)?;
+            self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
+            return Ok(true);
+        }
+        let (Some((behind, index)), Ok(offset)) = (self.behind_pair(&self.reader), u32::try_from(leaf)) else {
+            return Ok(false);
+        };
+        let zone = match self.kept_value(index) {
+            Some(zone) if self.sink.is_zone(zone) => zone.clone(),
+            _ => return Ok(false),
+        };
+        self.pay_arguments(2, 2)?;
+        let value = self.sink.datetime(day, clock, Some(&zone))?;
+        [op::BINGET, op::TUPLE2].into_iter().for_each(|byte| self.sink.opcode(byte));
+        let pair = self.keep(Entry::Pair(offset, zone))?;
+        let made = self.keep_value(&value)?;
+        for index in [Index::leaf(leaf), pair, made] {
+            reserve(&mut self.memo)?;
+            self.memo.push(index);
+        }
+        [op::MEMOIZE, op::MEMOIZE, op::REDUCE, op::MEMOIZE].into_iter().for_each(|byte| self.sink.opcode(byte));
+        self.stack.replace_top(value);
+        self.reader = behind;
+        Ok(true)
+    }
+
     fn decimal_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         // Anything else takes the long way.
         let Some((number, digits)) = small_decimal(raw).filter(|_| self.is_argument(&reader)) else {
@@ -265,9 +360,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         let tuple_put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
         let zone = match self.kept_value(usize::from(*index)) {
-            Some(zone) if rest.get(tuple_put) == Some(&op::REDUCE) && self.sink.view(zone) == View::Zone => {
-                zone.clone()
-            }
+            Some(zone) if rest.get(tuple_put) == Some(&op::REDUCE) && self.sink.is_zone(zone) => zone.clone(),
             _ => return Ok(None),
         };
         self.pay_arguments(2, 2)?;

@@ -200,9 +200,20 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(())
     }
 
+    /// Keeps a value without containers, and gives its index.
+    #[inline(always)]
+    pub(super) fn keep_value(&mut self, value: &S::Value) -> Step<'a, S, Index> {
+        let number = self.kept.len();
+        if number >= NOWHERE as usize {
+            return Err(ErrorKind::Limit(Limit::MemoIndex).into());
+        }
+        self.kept.push_leaf(value.clone())?;
+        Ok(Index::new(Index::KEPT, number))
+    }
+
     /// Keeps an entry, and gives its index.
     #[inline(always)]
-    fn keep(&mut self, entry: Entry<S::Value>) -> Step<'a, S, Index> {
+    pub(super) fn keep(&mut self, entry: Entry<S::Value>) -> Step<'a, S, Index> {
         let number = self.kept.len();
         if number >= NOWHERE as usize {
             return Err(ErrorKind::Limit(Limit::MemoIndex).into());

@@ -4,13 +4,14 @@ pub mod json;
 
 use std::ffi::c_int;
 
-use crate::sink::{Pairs, SmallDecimal};
+use crate::sink::{Clock, Pairs, SmallDecimal};
 
 use pyo3::exceptions::{PyImportError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
+    PyTzInfo,
 };
 
 /// An exception was raised, and the interpreter still has it. Results without a [`PyErr`] in them are handed
@@ -139,6 +140,28 @@ pub fn big_int<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyInt> {
 pub fn float(py: Python<'_>, value: f64) -> Made<'_, PyFloat> {
     // SAFETY: takes a number by value.
     unsafe { owned(py, ffi::PyFloat_FromDouble(value)) }
+}
+
+/// `datetime`; none where the interpreter has not told yet where its constructor is.
+#[inline]
+pub fn datetime<'py>(
+    py: Python<'py>,
+    [year, month, day]: [i32; 3],
+    clock: Clock,
+    zone: Option<&Bound<'py, PyTzInfo>>,
+) -> Option<Made<'py, PyAny>> {
+    // SAFETY: the table of the module `datetime`, which stays where it is, or null before it was asked for. Its
+    // constructor takes numbers, an object that is a tzinfo or None, and its own class.
+    unsafe {
+        let api = ffi::PyDateTimeAPI().as_ref()?;
+        let make = api.DateTime_FromDateAndTimeAndFold;
+        let zone = zone.map_or_else(|| ffi::Py_None(), |zone| zone.as_ptr());
+        let (hour, minute, second) = (clock.hour.into(), clock.minute.into(), clock.second.into());
+        let microsecond = clock.microsecond as c_int;
+        let fold = clock.fold.into();
+        let made = make(year, month, day, hour, minute, second, microsecond, zone, fold, api.DateTimeType);
+        Some(owned(py, made))
+    }
 }
 
 /// `bytes`.
@@ -406,10 +429,9 @@ impl SmallDecimals {
         ];
         let object = class.as_ptr().cast::<ffi::PyTypeObject>();
         // SAFETY: a live class, whose fields are only read.
-        let (size, item, alloc, flags) =
-            unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc, (*object).tp_flags) };
+        let (size, item, alloc) = unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc) };
         let words = Self::HEAD + Self::WORDS;
-        let plain = item == 0 && alloc.is_some() && flags & ffi::Py_TPFLAGS_HAVE_GC == 0;
+        let plain = item == 0 && alloc.is_some();
         if !LOCKED || !plain || size_of::<usize>() != 8 || size as usize != words * 8 || cfg!(target_endian = "big") {
             return Ok(None);
         }

@@ -12,7 +12,7 @@ use pyo3::types::{
 
 use crate::error::{ErrorKind, Failure};
 use crate::machine::{Identities, Scratch};
-use crate::sink::{Factory, How, KnownValue, Made, Pairs, Sink, SmallDecimal, View};
+use crate::sink::{Clock, Day, Factory, How, KnownValue, Made, Pairs, Sink, SmallDecimal, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
 use super::ffi;
@@ -308,25 +308,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         let py = self.py;
         let types = self.types();
         match value {
-            KnownValue::DateTime(day, clock, zone) => {
-                let zone = Self::tzinfo(zone)?;
-                let (month, day_of_month) = (day.month, day.day);
-                let (hour, minute, second) = (clock.hour, clock.minute, clock.second);
-                let year = i32::from(day.year);
-                let made = PyDateTime::new_with_fold(
-                    py,
-                    year,
-                    month,
-                    day_of_month,
-                    hour,
-                    minute,
-                    second,
-                    clock.microsecond,
-                    zone,
-                    clock.fold,
-                );
-                self.checked(made, "datetime").map(Bound::into_any)
-            }
+            KnownValue::DateTime(day, clock, zone) => self.datetime(day, clock, zone),
             KnownValue::Date(day) => {
                 self.checked(PyDate::new(py, day.year.into(), day.month, day.day), "date").map(Bound::into_any)
             }
@@ -412,6 +394,31 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
     }
 
+    #[inline]
+    fn datetime(&mut self, day: Day, clock: Clock, zone: Option<&Object<'py>>) -> Built<'py> {
+        let zone = Self::tzinfo(zone)?;
+        let (year, month, day) = (day.year.into(), day.month, day.day);
+        match ffi::datetime(self.py, [year, month.into(), day.into()], clock, zone) {
+            Some(made) => self.checked(made, "datetime"),
+            None => self
+                .checked(
+                    PyDateTime::new_with_fold(
+                        self.py,
+                        year,
+                        month,
+                        day,
+                        clock.hour,
+                        clock.minute,
+                        clock.second,
+                        clock.microsecond,
+                        zone,
+                        clock.fold,
+                    ),
+                    "datetime",
+                )
+                .map(Bound::into_any),
+        }
+    }
     #[inline]
     fn decimal(&mut self, text: &'a [u8], number: SmallDecimal) -> Built<'py> {
         if let Some(class) = &self.policy.types.small_decimals {
@@ -605,6 +612,11 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     #[inline]
     fn is_list(&self, value: &Object<'py>) -> bool {
         value.is_exact_instance_of::<PyList>()
+    }
+    #[inline]
+    fn is_zone(&self, value: &Object<'py>) -> bool {
+        let class = value.get_type();
+        Types::is(&self.types().timezone, &class) || self.view(value) == View::Zone
     }
     #[inline]
     fn is_text(&self, value: &Object<'py>) -> bool {

@@ -76,6 +76,16 @@ def test_it_judges_by_the_policy_of_the_app(request: pytest.FixtureRequest, tmp_
     assert (code, json.loads(text)["outcomes"]) == (0, {"read": 1})
 
 
+def test_msgpack_is_counted_as_such(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    store = Redis(request, tmp_path)
+    shop = set_up(app(), store)
+    Visit(shop).write(user=5)
+    store.plant("1" * 40, b"\x82\xa1a")
+    found = json.loads(run(shop, "--json")[1])
+    assert found["formats"] == {"msgpack": 2}
+    assert found["outcomes"] == {"malformed": 1, "read": 1}
+
+
 def test_a_prefix_is_taken_as_it_is_and_not_as_a_pattern(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -66,9 +66,19 @@ def count(inventory: Inventory, place: str, payload: bytes | None) -> None:
         inventory.payloads += 1
         inventory.size += len(payload)
         inventory.formats["msgpack"] += 1
-        inventory.outcomes["read"] += 1
+        inventory.outcomes["read" if _is_whole(payload) else "malformed"] += 1
     else:
         inventory.add(payload, place=place)
+
+
+def _is_whole(payload: bytes) -> bool:
+    from msgspec.msgpack import decode  # noqa: PLC0415  # comes with what writes msgpack
+
+    try:
+        decode(payload)
+    except Exception:  # noqa: BLE001  # it has no one error for what it can't read
+        return False
+    return True
 
 
 def _of_files(cache: Any) -> Iterator[tuple[str, bytes | None]]:
