@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -19,17 +20,27 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 RCE = b"cos\nsystem\n(S'echo vulnerable_to_rce'\ntR."
 
+SETTINGS = """
+SECRET_KEY = "dj22-shop-secret-not-real"
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {folder!r} + "/db"}}}}
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"]
+USE_TZ = True
+"""
 WITH_DJANGO = """
-import sys
-sys.path.insert(0, {folder!r})
-from django.conf import settings
-settings.configure(SECRET_KEY="not real", SESSION_FILE_PATH={folder!r},
-                   SESSION_SERIALIZER="shop_serializers.SessionSerializer")
 import django
 django.setup()
+from datetime import timedelta
 from decimal import Decimal
-from django.contrib.sessions.backends.file import SessionStore
+from importlib import import_module
+from pathlib import Path
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
+call_command("check", fail_level="WARNING")
+call_command("migrate", verbosity=0)
+SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 store = SessionStore()
 store["price"] = Decimal("19.99")
 store["flash"] = mark_safe("<b>ok</b>")
@@ -37,6 +48,11 @@ store.save()
 again = SessionStore(store.session_key)
 assert again["price"] == Decimal("19.99"), again.items()
 assert type(again["flash"]) is SafeString
+old = Path({row!r}).read_text()
+Session.objects.create(session_key="k" * 32, session_data=old,
+                       expire_date=timezone.now() + timedelta(days=1))
+assert SessionStore("k" * 32)["_auth_user_id"] == "1"
+call_command("plainpickle", "status")
 """
 
 
@@ -47,13 +63,15 @@ def block(heading: str) -> str:
     return found[1]
 
 
-def test_the_django_section_runs_as_printed_in_a_real_session_store(tmp_path: Path) -> None:
+def test_the_django_section_runs_as_printed_on_sessions_old_and_new(tmp_path: Path) -> None:
     pytest.importorskip("django")
     code = block("Django")
     assert len([line for line in code.splitlines() if line]) <= 10
-    (tmp_path / "shop_serializers.py").write_text(code, "utf-8")
-    script = WITH_DJANGO.format(folder=str(tmp_path))
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    folder, row = str(tmp_path), str(ROOT / "tests" / "corpus" / "dj22_db_login_basket.raw")
+    (tmp_path / "shop_settings.py").write_text(SETTINGS.format(folder=folder) + code, "utf-8")
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "shop_settings"}
+    script = f"import sys; sys.path.insert(0, {folder!r})" + WITH_DJANGO.format(row=row)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, env=environment)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Flask-Session

@@ -181,9 +181,27 @@ def pymemcache_place(socket: str) -> Place:
     return Place("pymemcache", _cache(backend, f"unix:{socket}", serde=Serde()), plant)
 
 
-PLACES = [DB, STOCK_DB, FILE, STOCK_FILE, CACHE_TABLE, CACHE_IN_FILES, IN_MEMORY]
+CACHED = [CACHE_TABLE, CACHE_IN_FILES, IN_MEMORY]
+PLACES = [DB, STOCK_DB, FILE, STOCK_FILE, *CACHED]
+
+
+def redis_drop_in(socket: str) -> Place:
+    found = redis_place(socket)
+    return Place(
+        "redis drop-in", _cache(f"{OURS}caches.RedisCache", f"unix://{socket}"), found.plant
+    )
+
+
+def pymemcache_drop_in(socket: str) -> Place:
+    found = pymemcache_place(socket)
+    settings = _cache(f"{OURS}caches.PyMemcacheCache", f"unix:{socket}")
+    return Place("pymemcache drop-in", settings, found.plant)
+
+
 SERVED: dict[str, tuple[Callable[[str], Place], str]] = {
     "redis": (redis_place, "redis_socket"),
     "django-redis": (django_redis_place, "redis_socket"),
+    "redis drop-in": (redis_drop_in, "redis_socket"),
     "pymemcache": (pymemcache_place, "memcached_socket"),
+    "pymemcache drop-in": (pymemcache_drop_in, "memcached_socket"),
 }

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache as cache_forever
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.contrib import auth
 from django.contrib.sessions.backends import db as stock_db
+from django.core import signing
 from django.core.cache import caches
 from django.http import HttpRequest
 from django.test import override_settings
 
 from plainpickle import Policy
-from plainpickle.django.sessions import cache, cached_db, db, file, signed_cookies
+from plainpickle.django.sessions import LegacySessions, cache, cached_db, db, file, signed_cookies
 from plainpickle.inventory import Inventory
 from tests.django import stores
 from tests.expected import Comparison, kinds
@@ -115,6 +118,34 @@ def test_a_changed_byte_or_another_key_makes_an_empty_session(
         assert Comparison().same(whole, facts["expected"]) or "global" in kinds(facts["expected"])
         assert repr(db.SessionStore().decode(data)) == repr(whole)
     assert [event["action"] for event in reported if event["action"] == "refused"] == []
+
+
+@pytest.mark.parametrize("facts", of("django-signed-cookie"), ids=name_of)
+def test_a_cookie_is_read_under_its_key_alone_or_a_replaced_one(facts: dict[str, Any]) -> None:
+    cookie = raw(facts).decode()
+    with settings_for(facts):
+        changed = cookie[:5] + ("B" if cookie[5] == "A" else "A") + cookie[6:]
+        assert signed_cookies.SessionStore(changed).load() == {}
+    with settings_for(facts, SESSION_COOKIE_AGE=60):
+        assert signed_cookies.SessionStore(cookie).load() == {}  # it is from years ago
+    with settings_for(facts, SECRET_KEY="another"):
+        assert signed_cookies.SessionStore(cookie).load() == {}
+    with settings_for(facts, SECRET_KEY="another", SECRET_KEY_FALLBACKS=[facts["secret_key"]]):
+        assert_read(signed_cookies.SessionStore(cookie).load(), facts)
+
+
+def test_a_store_of_ones_own_reads_what_its_name_has_signed() -> None:
+    facts = of("django-db-legacy")[0]
+
+    class SessionStore(LegacySessions, stock_db.SessionStore):  # type: ignore[misc]
+        pass
+
+    class OtherStore(LegacySessions, stock_db.SessionStore):  # type: ignore[misc]
+        pass
+
+    with settings_for(facts):
+        assert_read(SessionStore().decode(raw(facts).decode()), facts)
+        assert OtherStore().decode(raw(facts).decode()) == {}
 
 
 def test_stock_django_of_today_reads_no_row_of_the_old_form() -> None:
@@ -290,6 +321,46 @@ def test_an_old_login_that_old_django_would_refuse_is_refused(
         monkeypatch.setattr(type(anna), "get_session_auth_hash", lambda self: "f" * 64)
     with settings_for(facts, PLAINPICKLE={"UPGRADE_AUTH_HASH": True}, **more):
         assert visited("k" * 32)[0].is_anonymous
+
+
+@pytest.mark.parametrize("engine", ["file", "cache", "cached_db", "signed_cookies"])
+def test_a_login_is_renewed_by_every_engine(anna: Any, engine: str) -> None:
+    facts = next(facts for facts in LOGINS if facts["storage"] == "django-db-legacy")
+    with settings_for(facts, **stores.CACHE_TABLE.settings, PLAINPICKLE={}):
+        payload, key = as_anna(facts, anna), "k" * 32
+        stores.plant_file(key, legacy_row(payload))
+        stores.plant_row(key, legacy_row(payload))
+        stores.CACHE_TABLE.plant(key, payload)
+        cookie = signing.TimestampSigner(salt=stores.COOKIE_SALT, algorithm="sha1").sign_object(
+            payload, serializer=stores.Raw, compress=True
+        )
+    with settings_for(
+        facts, **stores.CACHE_TABLE.settings, PLAINPICKLE={"UPGRADE_AUTH_HASH": True}
+    ):
+        request = HttpRequest()
+        make = import_module(f"plainpickle.django.sessions.{engine}").SessionStore
+        request.session = make(cookie if engine == "signed_cookies" else key)
+        assert auth.get_user(request).get_username() == "anna"
+        assert request.session.modified
+        request.session.save()
+        stock = import_module(f"django.contrib.sessions.backends.{engine}").SessionStore
+        request.session = stock(request.session.session_key)
+        assert auth.get_user(request).get_username() == "anna"
+
+
+def test_an_asynchronous_request_keeps_its_login(anna: Any) -> None:
+    if not hasattr(db.SessionStore, "aget"):
+        pytest.skip("sessions are asynchronous since Django 5.1")
+    facts = next(facts for facts in LOGINS if facts["storage"] == "django-db-legacy")
+
+    async def visit() -> Any:
+        request = HttpRequest()
+        request.session = db.SessionStore("k" * 32)
+        return await auth.aget_user(request)
+
+    with settings_for(facts, PLAINPICKLE={"UPGRADE_AUTH_HASH": True}):
+        stores.plant_row("k" * 32, legacy_row(as_anna(facts, anna)))
+        assert asyncio.run(visit()).get_username() == "anna"
 
 
 def test_a_key_that_was_replaced_still_renews_a_login(anna: Any) -> None:

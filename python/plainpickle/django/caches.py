@@ -8,8 +8,13 @@ import zlib
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from django.core.cache.backends import db, filebased, locmem
+from django.core.cache.backends import db, filebased, locmem, memcached
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+try:
+    from django.core.cache.backends import redis
+except ImportError:  # Django before 4.0
+    redis = None
 
 import plainpickle
 from plainpickle.django.configuration import configuration
@@ -49,7 +54,9 @@ class Serializer:
 
     def loads(self, data: Any) -> Any:
         """Reads a value; ``None`` for what is refused."""
-        return data if isinstance(data, int) else _found(CacheSerializer().loads(data), None)
+        return data if isinstance(data, int) else _found(CacheSerializer().loads(data), self._miss)
+
+    _miss: Any = None
 
 
 class Serde:
@@ -82,8 +89,10 @@ class Serde:
             if flags & (self._INTEGER | self._LONG):
                 return int(data)
         except ValueError:
-            return None
-        return _found(CacheSerializer().loads(data), None) if flags & self._PICKLE else data
+            return self._miss
+        return _found(CacheSerializer().loads(data), self._miss) if flags & self._PICKLE else data
+
+    _miss: Any = None
 
 
 class Unpickler:
@@ -176,12 +185,12 @@ def inflated(data: bytes) -> bytes:
     try:
         found = inflate.decompress(data, 0 if limits.max_bytes is None else limits.max_bytes + 1)
     except zlib.error:
-        found = b""
-    if inflate.eof:
-        return found
+        raise MalformedPickle("not compressed by zlib", kind="no_zlib") from None
     if inflate.unconsumed_tail:
         raise LimitExceeded("larger than max_bytes", limit="max_bytes", kind="limit")
-    raise MalformedPickle("not compressed by zlib", kind="no_zlib")
+    if not inflate.eof:
+        raise MalformedPickle("compressed data that is cut off", kind="no_zlib")
+    return found
 
 
 def _refuse(error: UnpicklingError, data: bytes) -> None:
@@ -211,31 +220,27 @@ _FileBasedCache = _rebound(filebased.FileBasedCache, pickle=_Pickle, zlib=_Zlib)
 _LocMemCache = _rebound(locmem.LocMemCache, pickle=_Pickle)
 
 
-class DatabaseCache(_DatabaseCache):  # type: ignore[misc, valid-type]
-    """Django's cache in a table, for ``BACKEND``."""
-
-    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        """The value, or the default."""
-        return self.get_many([key], version).get(key, default)
-
-    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        """The values that are there."""
-        found = super().get_many(list(keys), version)
-        return {key: value for key, value in found.items() if value is not _MISS}
-
-
-class _OneByOne:
-    """A cache whose methods read one value each."""
+class Misses:
+    """A mixin for caches whose values may be ``CacheSerializer.MISS``: as good as nothing."""
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """The value, or the default."""
         return _found(super().get(key, default, version=version), default)  # type: ignore[misc]
 
+    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        """The values that are there."""
+        found = super().get_many(list(keys), version=version)  # type: ignore[misc]
+        return {key: value for key, value in found.items() if value is not _MISS}
+
     def _is_missing(self, key: Any, version: int | None) -> bool:
         return self.get(key, _MISS, version) is _MISS
 
 
-class FileBasedCache(_OneByOne, _FileBasedCache):  # type: ignore[misc, valid-type]
+class DatabaseCache(Misses, _DatabaseCache):  # type: ignore[misc, valid-type]
+    """Django's cache in a table, for ``BACKEND``."""
+
+
+class FileBasedCache(Misses, _FileBasedCache):  # type: ignore[misc, valid-type]
     """Django's cache in files, for ``BACKEND``."""
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -248,7 +253,7 @@ class FileBasedCache(_OneByOne, _FileBasedCache):  # type: ignore[misc, valid-ty
         file.write(zlib.compress(CacheSerializer().dumps(value)))
 
 
-class LocMemCache(_OneByOne, _LocMemCache):  # type: ignore[misc, valid-type]
+class LocMemCache(Misses, _LocMemCache):  # type: ignore[misc, valid-type]
     """Django's cache in memory, for ``BACKEND``."""
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
@@ -260,3 +265,31 @@ class LocMemCache(_OneByOne, _LocMemCache):  # type: ignore[misc, valid-type]
         if self._is_missing(key, version):
             raise ValueError(f"Key '{key}' not found")
         return super().incr(key, delta, version=version)
+
+
+class _MissingSerializer(Serializer):
+    _miss = _MISS
+
+
+class _MissingSerde(Serde):
+    _miss = _MISS
+
+
+if hasattr(memcached, "PyMemcacheCache"):  # from Django 3.2 on
+
+    class PyMemcacheCache(Misses, memcached.PyMemcacheCache):  # type: ignore[misc]
+        """Django's cache in memcached by pymemcache, for ``BACKEND``."""
+
+        def __init__(self, server: Any, params: dict[str, Any]) -> None:
+            options = {"serde": _MissingSerde(), **(params.get("OPTIONS") or {})}
+            super().__init__(server, {**params, "OPTIONS": options})
+
+
+if redis is not None:
+
+    class RedisCache(Misses, redis.RedisCache):  # type: ignore[misc]
+        """Django's cache in Redis, for ``BACKEND``."""
+
+        def __init__(self, server: Any, params: dict[str, Any]) -> None:
+            options = {"serializer": _MissingSerializer, **(params.get("OPTIONS") or {})}
+            super().__init__(server, {**params, "OPTIONS": options})

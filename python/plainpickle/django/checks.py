@@ -280,20 +280,26 @@ def unpickles(alias: str) -> str | None:
     entry = settings.CACHES.get(alias)
     if entry is None:
         return f"there is no cache {alias!r}."
-    path, options = entry.get("BACKEND", ""), entry.get("OPTIONS") or {}
     try:
-        backend = import_string(path)
+        backend = import_string(entry["BACKEND"])
     except ImportError:
-        return f"its BACKEND {path!r} can't be imported."
+        return f"its BACKEND {entry['BACKEND']!r} can't be imported."
+    return _how(backend, entry["BACKEND"], entry.get("OPTIONS") or {})
+
+
+def _how(backend: type, path: str, options: dict[str, Any]) -> str | None:
+    ours = issubclass(backend, caches.Misses)
     for cls in backend.__mro__:
         name = f"{cls.__module__}.{cls.__name__}"
-        if name.startswith(OURS) or name.endswith(".dummy.DummyCache"):
-            return None
         if name in _OPTIONS:
             key, default = _OPTIONS[name]
+            if ours and key not in options:
+                return None
             return _by_option(path, key, options.get(key, default))
         if name in _BY_THEMSELVES:
-            return f"{path} unpickles every value that it reads."
+            return None if ours else f"{path} unpickles every value that it reads."
+        if name == f"{_BACKENDS}dummy.DummyCache":
+            return None
     return f"{path} is not known here: it may unpickle."
 
 
@@ -309,9 +315,9 @@ _OPTIONS: dict[str, tuple[str, Any]] = {
     f"{_BACKENDS}memcached.MemcachedCache": ("unpickler", pickle.Unpickler),
 }
 _BY_THEMSELVES = {
-    f"{_BACKENDS}db.DatabaseCache": "DatabaseCache",
-    f"{_BACKENDS}filebased.FileBasedCache": "FileBasedCache",
-    f"{_BACKENDS}locmem.LocMemCache": "LocMemCache",
+    f"{_BACKENDS}db.DatabaseCache",
+    f"{_BACKENDS}filebased.FileBasedCache",
+    f"{_BACKENDS}locmem.LocMemCache",
 }
 
 
@@ -323,6 +329,7 @@ def _by_option(backend: str, key: str, given: Any) -> str | None:
             given = import_string(given)
         except ImportError:
             return f"{backend} has OPTIONS['{key}'] = {given!r}, which can't be imported."
+    given = getattr(given, "_serde", given)  # what pymemcache's CompressedSerde compresses
     cls = given if isinstance(given, type) else type(given)
     if _is_ours(cls):
         return None
@@ -334,23 +341,19 @@ def _by_option(backend: str, key: str, given: Any) -> str | None:
 
 def hint_for(alias: str) -> str:
     """What to write into the settings so that a cache does not unpickle."""
-    backend = str(settings.CACHES.get(alias, {}).get("BACKEND", ""))
+    backend = str(settings.CACHES.get(alias, {}).get("BACKEND"))
     where = f"CACHES['{alias}']"
     if backend.startswith("django_redis."):
         return f"Set {where}['OPTIONS']['SERIALIZER'] = '{OURS}caches.Serializer'."
-    if backend.endswith(".PyMemcacheCache"):
-        return f"Set {where}['OPTIONS']['serde'] = {OURS}caches.Serde()."
-    if backend.endswith(".MemcachedCache"):
+    if backend == f"{_BACKENDS}memcached.MemcachedCache":
         return (
             f"Set {where}['OPTIONS'] = {{'pickler': {OURS}caches.Pickler, "
             f"'unpickler': {OURS}caches.Unpickler}}."
         )
-    if backend.endswith("redis.RedisCache"):
-        return f"Set {where}['OPTIONS']['serializer'] = '{OURS}caches.Serializer'."
-    own = _BY_THEMSELVES.get(backend)
-    if own is not None:
-        return f"Set {where}['BACKEND'] = '{OURS}caches.{own}'."
-    return f"Use a backend that {OURS}caches has a serializer for, or keep sessions elsewhere."
+    name = backend.rpartition(".")[2]
+    if backend.startswith(_BACKENDS) and hasattr(caches, name):
+        return f"Set {where}['BACKEND'] = '{OURS}caches.{name}'."
+    return f"Use a backend that {OURS}caches has something for, or keep sessions elsewhere."
 
 
 def _in_memory(alias: str) -> bool:

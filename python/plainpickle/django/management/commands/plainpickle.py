@@ -213,6 +213,11 @@ def _status_text(found: dict[str, Any]) -> str:
         for store, forms in found["newest"].items():
             shown = ", ".join(f"{count} {form}" for form, count in forms.items()) or "none"
             lines.append(f"newest sessions     {shown} ({store})")
+        if found["format"] == "json" and any(
+            "pickle" in form for forms in found["newest"].values() for form in forms
+        ):
+            why = "pickles are not saved again yet, or an older process still writes"
+            lines.append(f"{' ' * 20}{why}")
     for each in found["checks"]:
         lines += ["", f"{each['id']}: {each['text']}", f"  {each['hint']}"]
     if not found["checks"]:
