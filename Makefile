@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(PY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
+.PHONY: help demo djangoshop flaskshop test screenshots servers bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,14 +33,24 @@ demo: $(WHEELS)/built.done ## build, install into a fresh environment, read old 
 	@$(DEMO_VENV)/bin/python -m pip install --quiet --no-index --no-deps $(WHEELS)/*.whl
 	@$(DEMO_VENV)/bin/python examples/demo.py $(ARGS)
 
+djangoshop: $(VENV)/installed.done ## serve the Django shop of examples/; ARGS=--legacy as it was, with pickle
+	@$(PY) -m examples.django_shop $(ARGS)
+
+flaskshop: $(VENV)/installed.done ## serve the Flask shop; ARGS="cookie" or "flask-session", and --legacy
+	@$(PY) -m examples.flask_shop $(ARGS)
+
 test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session.done servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
 	cargo test --no-default-features
 	$(PY) -m mypy --config-file= --strict tests/typed.py
 	$(PY) -m mypy.stubtest plainpickle._core
 	$(PY) -m pytest $(ARGS)
 
-servers: ## on Debian and as root, install what servers the tests miss; elsewhere those tests are skipped
-	@missing=$$(for each in redis-server memcached; do command -v $$each >/dev/null || echo $$each; done); \
+screenshots: $(VENV)/installed.done servers ## take the pictures in docs/images/ anew
+	SCREENSHOTS=docs/images $(PY) -m pytest tests/browser $(ARGS)
+
+servers: ## on Debian and as root, install what servers and browser the tests miss; elsewhere those tests are skipped
+	@missing=$$(for each in redis-server memcached chromium chromedriver; do \
+		command -v $$each >/dev/null || echo $$each | sed s/chromedriver/chromium-driver/; done); \
 	if [ -n "$$missing" ] && [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
 		apt-get update --quiet=2 </dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends $$missing </dev/null; \

@@ -33,9 +33,7 @@ def _serving(program: str, *options: str) -> Iterator[str]:
     # Not tmp_path: a socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="plainpickle-") as folder:
         path = Path(folder, "socket")
-        command = [program, *options, str(path)]
-        if shutil.which("setpriv"):  # so that nothing outlives tests that were killed
-            command = ["setpriv", "--pdeathsig", "KILL", *command]
+        command = ending_with_us([program, *options, str(path)])
         with Path(folder, "log").open("wb") as log:
             server = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -59,6 +57,11 @@ def _wait_for(server: subprocess.Popen[bytes], path: Path) -> None:
                     log = path.with_name("log").read_text("utf-8", "replace")
                     raise RuntimeError(f"{server.args!r} does not answer: {log}") from None
         time.sleep(0.01)
+
+
+def ending_with_us(command: list[str]) -> list[str]:
+    """The command, so that it does not outlive tests that were killed."""
+    return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command
 
 
 def missing(what: str) -> None:
