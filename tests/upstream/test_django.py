@@ -1,0 +1,95 @@
+"""Django's own tests of sessions, of three versions, with plainpickle in place."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+from tests.upstream.suites import Ran, compare, run, sdist
+
+# The first Python that a version runs on.
+VERSIONS = {"4.2.30": (3, 8), "5.2.19": (3, 10), "6.1.3": (3, 12)}
+NEWER = Path(f"{sys.prefix}-newer", "bin", "python")
+
+SERIALIZER = {"SESSION_SERIALIZER": "plainpickle.django.SessionSerializer"}
+WRITING_PICKLE = {**SERIALIZER, "PLAINPICKLE": {"FORMAT": "pickle"}}
+
+# The caches of a site, and what takes their place.
+OURS = "plainpickle.django.caches."
+STOCK = "django.core.cache.backends."
+CACHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "memory": ({"BACKEND": f"{STOCK}locmem.LocMemCache"}, {"BACKEND": f"{OURS}LocMemCache"}),
+    "database": (
+        {"BACKEND": f"{STOCK}db.DatabaseCache", "LOCATION": "cached"},
+        {"BACKEND": f"{OURS}DatabaseCache", "LOCATION": "cached"},
+    ),
+    "redis": (
+        {"BACKEND": f"{STOCK}redis.RedisCache"},
+        {"BACKEND": f"{STOCK}redis.RedisCache", "OPTIONS": {"serializer": f"{OURS}Serializer"}},
+    ),
+}
+
+
+@functools.cache
+def python_for(version: str) -> str:
+    """A Python with plainpickle that this Django runs on."""
+    if sys.version_info >= VERSIONS[version]:
+        return sys.executable
+    if not NEWER.exists():
+        pytest.skip(f"Django {version} wants a newer Python, and `make test` found none")
+    return str(NEWER)
+
+
+def suite(version: str, in_place: dict[str, Any]) -> Ran:
+    folder = sdist("django", version)
+    options = ["--settings", "tests.upstream.django_settings", "--parallel", "1"]
+    command = [python_for(version), "-W", "ignore", "runtests.py", *options, "sessions_tests"]
+    return run(command, folder / "tests", in_place, IN_FRONT=str(folder))
+
+
+@functools.cache
+def as_it_is(version: str) -> Ran:
+    return suite(version, {})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sessions_with_the_one_setting(version: str) -> None:
+    compare("django", as_it_is(version), suite(version, {"settings": SERIALIZER}))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sessions_that_are_written_as_pickle(version: str) -> None:
+    compare("django", as_it_is(version), suite(version, {"settings": WRITING_PICKLE}))
+
+
+@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sessions_with_the_engines_and_a_cache(version: str, cache: str) -> None:
+    before, after = CACHES[cache]
+    with servers.redis() if cache == "redis" else nullcontext() as socket:
+        at = {"LOCATION": f"unix://{socket}"} if socket else {}
+        stock = suite(version, {"settings": {"CACHES": {"default": {**before, **at}}}})
+        settings = {**SERIALIZER, "CACHES": {"default": {**after, **at}}}
+        compare("django", stock, suite(version, {"engines": True, "settings": settings}))
+
+
+class Forgetful:
+    """A serializer that loses what it is given."""
+
+    def dumps(self, session: Any) -> bytes:
+        return b"{}"
+
+    def loads(self, data: bytes) -> Any:
+        return {}
+
+
+def test_the_suite_notices_a_serializer_that_forgets() -> None:
+    path = f"{__name__}.Forgetful"
+    ran = suite("4.2.30", {"settings": {"SESSION_SERIALIZER": path}})
+    assert ran.passed < as_it_is("4.2.30").passed
