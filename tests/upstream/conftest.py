@@ -10,7 +10,7 @@ import pytest
 
 from tests.upstream.suites import CACHELIB, Ran, run_pytest, sdist
 
-collect_ignore = ["flask_session_0_8"]
+collect_ignore = ["flask_session"]
 
 
 @pytest.fixture(scope="session", autouse=True)
