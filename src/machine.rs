@@ -246,6 +246,8 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     depths: HashMap<usize, u16, Identities>,
     /// By how much shared containers grew.
     late_depth: u16,
+    /// What the memo has for the name of a UUID's number, once that was found.
+    uuid_key: Index,
     /// Whether no integer of 64 bits is too long.
     words_fit: bool,
     /// Scratch space of the walk over a key.
@@ -291,6 +293,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             shared: HashSet::default(),
             depths: HashMap::default(),
             late_depth: 0,
+            uuid_key: Index::EMPTY,
             words_fit: limits.int_bits >= 64,
             walk: Vec::new(),
         })
@@ -410,10 +413,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 }
                 op::NEWOBJ => {
                     self.reader = reader;
-                    match self.uuid_and_state(reader)? {
-                        Some(behind) => reader = behind,
-                        None => self.step(byte)?,
-                    }
+                    self.new_object()?;
+                    reader = self.reader;
                 }
                 op::REDUCE => {
                     let args = self.pop()?;
@@ -504,6 +505,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
         }
         self.reader = reader;
+        Ok(())
+    }
+
+    /// NEWOBJ, or the UUID that is made right away.
+    #[inline(never)]
+    fn new_object(&mut self) -> Step<'a, S> {
+        if self.plain_uuid()? {
+            return Ok(());
+        }
+        match self.uuid_and_state(self.reader)? {
+            Some(behind) => self.reader = behind,
+            None => self.step(op::NEWOBJ)?,
+        }
         Ok(())
     }
 

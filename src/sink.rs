@@ -329,6 +329,11 @@ pub trait Sink<'a> {
     fn is_list(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::List)
     }
+    /// An empty tuple: cheaper than a view.
+    #[inline]
+    fn is_empty_tuple(&self, value: &Self::Value) -> bool {
+        self.view(value) == View::Tuple && self.len(value) == 0
+    }
     /// A tzinfo: cheaper than a view.
     #[inline]
     fn is_zone(&self, value: &Self::Value) -> bool {

@@ -375,19 +375,68 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(Some(reader))
     }
 
+    /// A UUID out of `class ()`, NEWOBJ, if what comes next is its state as protocol 4 writes it from the second
+    /// one on.
+    #[inline(always)]
+    pub(super) fn plain_uuid(&mut self) -> Step<'a, S, bool> {
+        let [op::MEMOIZE, op::EMPTY_DICT, op::MEMOIZE, op::BINGET, index, op::LONG1, count, rest @ ..] =
+            self.reader.rest()
+        else {
+            return Ok(false);
+        };
+        let (Some((raw, [op::SETITEM, op::BUILD, behind @ ..])), Some(&key)) =
+            (rest.split_at_checked((*count).into()), self.memo.get(usize::from(*index).wrapping_sub(self.base)))
+        else {
+            return Ok(false);
+        };
+        // The long way has found the class, the arguments and the key, and says what is wrong.
+        let size = raw.len();
+        let long = size > 16 && (size > 17 || raw[16] != 0) || raw.last().is_none_or(|&high| high >= 0x80);
+        if key != self.uuid_key || key == Index::EMPTY || long || self.holes > 0 || !self.is_new_uuid() {
+            return Ok(false);
+        }
+        limits::check(size as u64 * 8, self.budget.limits().int_bits, Limit::IntBits)?;
+        self.budget.memory(cost::TUPLE + cost::ENTRY + cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
+        self.budget.depth(1)?;
+        let mut int = [0; 16];
+        for (to, from) in int.iter_mut().zip(raw) {
+            *to = *from;
+        }
+        let uuid = self.sink.known(KnownValue::Uuid(u128::from_le_bytes(int), None))?;
+        let opcodes = [op::MEMOIZE, op::EMPTY_DICT, op::MEMOIZE, op::BINGET, op::LONG1, op::SETITEM, op::BUILD];
+        opcodes.into_iter().for_each(|byte| self.sink.opcode(byte));
+        // The state is made of the number, if something fetches it: where its opcode stands.
+        let state = Index::state(self.reader.position() + 5);
+        let made = self.keep_value(&uuid)?;
+        for index in [made, state] {
+            reserve(&mut self.memo)?;
+            self.memo.push(index);
+        }
+        self.stack.truncate(self.stack.len() - 1);
+        self.stack.replace_top(uuid);
+        self.reader = self.reader.at_rest(behind);
+        Ok(true)
+    }
+
+    /// Whether the class UUID and an empty tuple are on top of the stack.
+    #[inline(always)]
+    fn is_new_uuid(&self) -> bool {
+        if S::OPAQUE || S::SALVAGE || self.stack.len() < self.fence() + 2 {
+            return false;
+        }
+        let top = self.stack.len();
+        match (self.stack.get(top - 2), self.stack.get(top - 1)) {
+            (Some(Seen::Global(class)), Some(Seen::Value(args, _))) => {
+                self.known_of(class) == Some(Known::Uuid) && self.sink.is_empty_tuple(args)
+            }
+            _ => false,
+        }
+    }
+
     /// A UUID out of `class ()`, NEWOBJ, if its state comes next as `uuid` writes it: a dict of `int`
     /// and nothing else, and BUILD. The dict is not made.
     pub(super) fn uuid_and_state(&mut self, mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
-        if S::OPAQUE || S::SALVAGE || self.stack.len() < self.fence() + 2 {
-            return Ok(None);
-        }
-        let top = self.stack.len();
-        let (Some(Seen::Global(class)), Some(Seen::Value(args, _))) =
-            (self.stack.get(top - 2), self.stack.get(top - 1))
-        else {
-            return Ok(None);
-        };
-        if self.known_of(class) != Some(Known::Uuid) || self.sink.view(args) != View::Tuple || self.sink.len(args) > 0 {
+        if !self.is_new_uuid() {
             return Ok(None);
         }
         let mut ahead = reader;
@@ -406,10 +455,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     return Ok(None);
                 };
                 match self.kept_value(index) {
-                    Some(key) if self.sink.view(key) == View::Text("int") => None,
-                    None if self.late_key(index) == Some(b"int") => None,
+                    Some(key) if self.sink.view(key) == View::Text("int") => {}
+                    None if self.late_key(index) == Some(b"int") => {}
                     _ => return Ok(None),
                 }
+                self.uuid_key = self.memo.get(index.wrapping_sub(self.base)).copied().unwrap_or(Index::EMPTY);
+                None
             }
             Ok(byte @ (op::SHORT_BINUNICODE | op::BINUNICODE)) => {
                 let raw = if byte == op::BINUNICODE { ahead.counted4() } else { ahead.counted1() };

@@ -21,7 +21,7 @@ const LATE_BYTES: usize = 256;
 pub(super) struct Index(u64);
 
 impl Index {
-    const EMPTY: Self = Self(0);
+    pub(super) const EMPTY: Self = Self(0);
     const KIND: u64 = 7;
     /// Short text, the bytes of a moment, a key, a tuple of such a leaf, or the state of a UUID, that nothing
     /// has fetched yet: the offset of the leaf's opcode.

@@ -614,6 +614,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         value.is_exact_instance_of::<PyList>()
     }
     #[inline]
+    fn is_empty_tuple(&self, value: &Object<'py>) -> bool {
+        value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.is_empty())
+    }
+    #[inline]
     fn is_zone(&self, value: &Object<'py>) -> bool {
         let class = value.get_type();
         Types::is(&self.types().timezone, &class) || self.view(value) == View::Zone

@@ -12,9 +12,11 @@ import memcache
 import pymemcache.serde
 import pytest
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from plainpickle import UnreadableValue
+from plainpickle.django import caches as caches_module
 from plainpickle.django.caches import Pickler, Serde, Serializer, Unpickler
 from tests.django import stores
 from tests.libraries.canary import SESSION, Canary, assert_session
@@ -134,6 +136,16 @@ def test_only_ours_is_changed_and_djangos_own_class_still_pickles() -> None:
 
     assert db.pickle is pickle
     assert stock.__module__ == db.__name__
+
+
+def test_a_django_that_unpickles_in_another_way_is_refused_and_not_believed() -> None:
+    class Cache:
+        def get(self) -> Any:
+            return vars(pickle)["loads"](b"N.")
+
+    assert caches_module._rebound(Cache, pickle=None)
+    with pytest.raises(ImproperlyConfigured, match="how this Django's Cache unpickles"):
+        caches_module._rebound(Cache, pickle=None, zlib=None)()
 
 
 def test_the_flags_of_memcached_are_pymemcaches_own(canary: Canary) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import json
 import logging
 import pickle
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -73,6 +75,19 @@ def test_a_wrong_setting_says_what_is_right(given: Any, says: str) -> None:
     with override_settings(PLAINPICKLE=given), pytest.raises(ImproperlyConfigured) as caught:
         SessionSerializer()
     assert says in str(caught.value)
+
+
+def test_the_documentation_shows_every_key_with_its_default(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "django.md").read_text("utf-8")
+    printed = re.search(r"^PLAINPICKLE = \{\n.*?^\}", page, re.DOTALL | re.MULTILINE)
+    assert printed
+    found: dict[str, Any] = {"BASE_DIR": tmp_path}
+    exec(printed[0], found)
+    assert {key.lower() for key in found["PLAINPICKLE"]} == set(vars(configuration()))
+    (tmp_path / "policy.toml").write_text(plainpickle.profiles.django().to_toml())
+    default = dataclasses.replace(configuration(), limits=plainpickle.Limits(max_bytes=1_000_000))
+    with override_settings(PLAINPICKLE=found["PLAINPICKLE"]):
+        assert configuration() == default
 
 
 def test_without_a_setting_it_is_profile_django_and_json() -> None:

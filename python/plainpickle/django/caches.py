@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.cache.backends import db, filebased, locmem, memcached
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.exceptions import ImproperlyConfigured
 
 try:
     from django.core.cache.backends import redis
@@ -202,16 +203,28 @@ def _found(value: Any, default: Any) -> Any:
 
 
 def _rebound(cls: Any, **faces: Any) -> Any:
-    """``cls``, with those methods anew that use these globals: they find ``faces`` there.
+    """``cls``, with its methods anew, which find ``faces`` in the place of globals of these names.
 
-    Only this class is changed, and not the module, whose other caches go on as before.
+    Only this class is changed, and not the module, whose other caches go on as before. In a Django
+    that does not use these globals there, pickle is somewhere else: then the class can't be used.
     """
     methods: dict[str, Any] = {}
+    used: set[str] = set()
     for name, method in vars(cls).items():
-        if isinstance(method, FunctionType) and faces.keys() & set(method.__code__.co_names):
+        if isinstance(method, FunctionType):
             code, scope = method.__code__, {**method.__globals__, **faces}
-            methods[name] = FunctionType(code, scope, name, method.__defaults__, method.__closure__)
-            methods[name].__kwdefaults__ = method.__kwdefaults__
+            made = FunctionType(code, scope, name, method.__defaults__, method.__closure__)
+            made.__kwdefaults__ = method.__kwdefaults__
+            methods[name] = made
+            used.update(code.co_names)
+    if not faces.keys() <= used:
+
+        def refuse(*_: Any) -> None:
+            raise ImproperlyConfigured(
+                f"plainpickle does not know how this Django's {cls.__name__} unpickles"
+            )
+
+        methods["__init__"] = refuse
     return type(cls.__name__, (cls,), methods)
 
 
