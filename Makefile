@@ -13,9 +13,16 @@ endif
 VENV := .venv/$(TAG)
 DEMO_VENV := .venv/$(TAG)-demo
 LEGACY_VENV := $(VENV)-legacy
+NEWER_VENV := $(VENV)-newer
 PY := $(VENV)/bin/python
 WHEELS := target/wheels/$(TAG)
 SOURCES := $(shell find src python -type f -not -name '*.pyc') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
+
+# The newest Django wants 3.12. Where PYTHON is older, what else the machine has is tried; pyenv's shims may not run.
+NEWER := $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 12))' && \
+	for each in python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4].*/bin/python); do \
+		$$each -c 'import sys; assert sys.version_info >= (3, 12)' 2>/dev/null && echo $$each && break; done)
+NEWER_DONE := $(if $(NEWER),$(NEWER_VENV)/installed.done)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # cargo has to see the same interpreter in every target, or it compiles pyo3 anew each time.
@@ -39,7 +46,7 @@ djangoshop: $(VENV)/installed.done ## serve the Django shop of examples/; ARGS=-
 flaskshop: $(VENV)/installed.done ## serve the Flask shop; ARGS="cookie" or "flask-session", and --legacy
 	@$(PY) -m examples.flask_shop $(ARGS)
 
-test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session.done servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
+test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session.done $(VENV)/old-django.done $(VENV)/upstream.done $(NEWER_DONE) servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
 	cargo test --no-default-features
 	$(PY) -m mypy --config-file= --strict tests/typed.py
 	$(PY) -m mypy.stubtest plainpickle._core
@@ -169,6 +176,34 @@ $(VENV)/flask-session.done: requirements/flask-session.txt $(VENV)/test.done
 	@sed -n 's/ *#.*//; s/^Flask-Session==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
 		$(PY) -m pip install --quiet --no-deps --target $(VENV)/flask-session/$$version $$packages || exit 1; \
 	done
+	@touch $@
+
+$(VENV)/old-django.done: requirements/old-django.txt $(VENV)/test.done
+	@rm -rf $(VENV)/old-django
+	@sed -n 's/ *#.*//; s/^Django==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
+		$(PY) -m pip install --quiet --no-deps --target $(VENV)/old-django/$$version $$packages || exit 1; \
+	done
+	@touch $@
+
+# Source distributions, since those have the tests; nothing of them is installed.
+$(VENV)/upstream.done: requirements/upstream.txt $(VENV)/test.done
+	@rm -rf $(VENV)/upstream
+	@sed 's/ *#.*//; /^$$/d' $< | tr '\n' '\0' | xargs -0 -P 2 -I {} $(PY) -m pip download --quiet --no-deps --no-binary :all: \
+		--ignore-requires-python --dest $(VENV)/upstream {}
+	@cd $(VENV)/upstream && for each in *.tar.gz; do tar xzf $$each --exclude "*/docs" --exclude "*/locale/[!e_]*" && rm $$each || exit 1; done
+	@touch $@
+
+$(NEWER_VENV)/test.done: requirements/newer.txt
+	$(NEWER) -m venv $(NEWER_VENV)
+	$(NEWER_VENV)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+# Not optimised, since that takes minutes. PYO3_PYTHON has to be this one here.
+$(NEWER_VENV)/installed.done: export PYO3_PYTHON := $(abspath $(NEWER_VENV)/bin/python)
+$(NEWER_VENV)/installed.done: $(NEWER_VENV)/test.done $(VENV)/build.done $(SOURCES)
+	@rm -rf $(NEWER_VENV)/wheel
+	CARGO_PROFILE_DEV_DEBUG=0 $(VENV)/bin/maturin build --interpreter $(NEWER_VENV)/bin/python --target-dir target/newer --out $(NEWER_VENV)/wheel
+	$(NEWER_VENV)/bin/python -m pip install --quiet --no-index --no-deps --force-reinstall $(NEWER_VENV)/wheel/*.whl
 	@touch $@
 
 $(VENV)/floor.done: requirements/bench.txt $(VENV)/installed.done $(shell find benches/floor -type f)
