@@ -46,7 +46,7 @@ djangoshop: $(VENV)/installed.done ## serve the Django shop of examples/; ARGS=-
 flaskshop: $(VENV)/installed.done ## serve the Flask shop; ARGS="cookie" or "flask-session", and --legacy
 	@$(PY) -m examples.flask_shop $(ARGS)
 
-test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session.done $(VENV)/upstream.done $(NEWER_DONE) servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
+test: $(VENV)/installed.done $(LEGACY_VENV)/installed.done $(VENV)/flask-session.done $(VENV)/old-django.done $(VENV)/upstream.done $(NEWER_DONE) servers ## all tests, the Python ones against the installed wheel; pytest's options in ARGS
 	cargo test --no-default-features
 	$(PY) -m mypy --config-file= --strict tests/typed.py
 	$(PY) -m mypy.stubtest plainpickle._core
@@ -175,6 +175,13 @@ $(VENV)/flask-session.done: requirements/flask-session.txt $(VENV)/test.done
 	@rm -rf $(VENV)/flask-session
 	@sed -n 's/ *#.*//; s/^Flask-Session==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
 		$(PY) -m pip install --quiet --no-deps --target $(VENV)/flask-session/$$version $$packages || exit 1; \
+	done
+	@touch $@
+
+$(VENV)/old-django.done: requirements/old-django.txt $(VENV)/test.done
+	@rm -rf $(VENV)/old-django
+	@sed -n 's/ *#.*//; s/^Django==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
+		$(PY) -m pip install --quiet --no-deps --target $(VENV)/old-django/$$version $$packages || exit 1; \
 	done
 	@touch $@
 

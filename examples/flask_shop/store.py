@@ -45,7 +45,10 @@ class FileRedis(redis.Redis):  # type: ignore[misc]  # Flask-Session takes no ot
     def delete(self, name: str) -> None:
         self._run("DELETE FROM kept WHERE name = ?", name)
 
-    def scan_iter(self, match: str) -> Iterator[str]:
+    def mget(self, names: list[str]) -> list[bytes | None]:
+        return [self.get(name) for name in names]
+
+    def scan_iter(self, match: str, count: int | None = None) -> Iterator[str]:  # noqa: ARG002
         for (name,) in self._run("SELECT name FROM kept WHERE name GLOB ?", match):
             yield name
 

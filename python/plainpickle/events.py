@@ -24,7 +24,6 @@ SCHEMA = 1
 logger = logging.getLogger("plainpickle.security")
 
 _REASONS = {
-    "bad_signature": "bad_signature",
     "forbidden_global": "unknown_global",
     "forbidden_use": "forbidden_use",
     "global_as_value": "global_as_value",
@@ -37,6 +36,7 @@ _REASONS = {
     "unknown_tag": "unknown_tag",
     "pickle_not_read": "pickle_not_read",
     "rebuild": "rebuild",
+    "bad_signature": "bad_signature",
     "internal": "internal",
 }
 

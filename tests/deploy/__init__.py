@@ -1,0 +1,1 @@
+"""Rolling deploys: Django processes of several versions and configurations, on the same stores."""
