@@ -48,9 +48,10 @@ def python_for(version: str) -> str:
 
 
 def suite(version: str, in_place: dict[str, Any]) -> Ran:
+    python = python_for(version)
     folder = sdist("django", version)
     options = ["--settings", "tests.upstream.django_settings", "--parallel", "1"]
-    command = [python_for(version), "-W", "ignore", "runtests.py", *options, "sessions_tests"]
+    command = [python, "-W", "ignore", "runtests.py", *options, "sessions_tests"]
     return run(command, folder / "tests", in_place, IN_FRONT=str(folder))
 
 
