@@ -28,10 +28,7 @@ CACHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"BACKEND": f"{STOCK}db.DatabaseCache", "LOCATION": "cached"},
         {"BACKEND": f"{OURS}DatabaseCache", "LOCATION": "cached"},
     ),
-    "redis": (
-        {"BACKEND": f"{STOCK}redis.RedisCache"},
-        {"BACKEND": f"{STOCK}redis.RedisCache", "OPTIONS": {"serializer": f"{OURS}Serializer"}},
-    ),
+    "redis": ({"BACKEND": f"{STOCK}redis.RedisCache"}, {"BACKEND": f"{OURS}RedisCache"}),
 }
 
 
