@@ -178,7 +178,7 @@ $(VENV)/flask-session.done: requirements/flask-session.txt $(VENV)/test.done
 	done
 	@touch $@
 
-$(VENV)/old-django.done: requirements/old-django.txt $(VENV)/test.done
+$(VENV)/old-django.done: requirements/old-django.txt $(VENV)/build.done
 	@rm -rf $(VENV)/old-django
 	@sed -n 's/ *#.*//; s/^Django==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
 		$(PY) -m pip install --quiet --no-deps --target $(VENV)/old-django/$$version $$packages || exit 1; \
@@ -186,7 +186,7 @@ $(VENV)/old-django.done: requirements/old-django.txt $(VENV)/test.done
 	@touch $@
 
 # Source distributions, since those have the tests; nothing of them is installed.
-$(VENV)/upstream.done: requirements/upstream.txt $(VENV)/test.done
+$(VENV)/upstream.done: requirements/upstream.txt $(VENV)/build.done
 	@rm -rf $(VENV)/upstream
 	@sed 's/ *#.*//; /^$$/d' $< | tr '\n' '\0' | xargs -0 -P 2 -I {} $(PY) -m pip download --quiet --no-deps --no-binary :all: \
 		--ignore-requires-python --dest $(VENV)/upstream {}

@@ -27,7 +27,7 @@ ENGINES = ("db", "cached_db", "cache")
 OLD = {"3.2.25": DJANGO_REDIS, "4.2.30": REDIS}
 
 SERIALIZERS = "django.contrib.sessions.serializers."
-SAFE_REDIS = {**REDIS, "OPTIONS": {"serializer": "plainpickle.django.caches.Serializer"}}
+SAFE_REDIS = {"BACKEND": "plainpickle.django.caches.RedisCache"}
 JSON_IN_REDIS = {
     **DJANGO_REDIS,
     "OPTIONS": {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"},

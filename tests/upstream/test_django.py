@@ -28,10 +28,7 @@ OURS = "plainpickle.django.caches."
 STOCK = "django.core.cache.backends."
 CACHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "memory": ({"BACKEND": f"{STOCK}locmem.LocMemCache"}, {"BACKEND": f"{OURS}LocMemCache"}),
-    "redis": (
-        {"BACKEND": f"{STOCK}redis.RedisCache"},
-        {"BACKEND": f"{STOCK}redis.RedisCache", "OPTIONS": {"serializer": f"{OURS}Serializer"}},
-    ),
+    "redis": ({"BACKEND": f"{STOCK}redis.RedisCache"}, {"BACKEND": f"{OURS}RedisCache"}),
 }
 
 
