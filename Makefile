@@ -171,17 +171,11 @@ $(VENV)/installed.done: $(WHEELS)/built.done $(VENV)/test.done
 	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall $(WHEELS)/*.whl
 	@touch $@
 
-$(VENV)/flask-session.done: requirements/flask-session.txt $(VENV)/test.done
-	@rm -rf $(VENV)/flask-session
-	@sed -n 's/ *#.*//; s/^Flask-Session==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
-		$(PY) -m pip install --quiet --no-deps --target $(VENV)/flask-session/$$version $$packages || exit 1; \
-	done
-	@touch $@
-
-$(VENV)/old-django.done: requirements/old-django.txt $(VENV)/build.done
-	@rm -rf $(VENV)/old-django
-	@sed -n 's/ *#.*//; s/^Django==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
-		$(PY) -m pip install --quiet --no-deps --target $(VENV)/old-django/$$version $$packages || exit 1; \
+# Each line goes into a folder of its own, named by the version of its first package.
+$(VENV)/flask-session.done $(VENV)/old-django.done: $(VENV)/%.done: requirements/%.txt $(VENV)/build.done
+	@rm -rf $(VENV)/$*
+	@sed -n 's/ *#.*//; s/^[^ =]*==\([^ ]*\)/\1 &/p' $< | while read -r version packages; do \
+		$(PY) -m pip install --quiet --no-deps --target $(VENV)/$*/$$version $$packages || exit 1; \
 	done
 	@touch $@
 

@@ -56,6 +56,16 @@ def test_payloads_are_counted_by_format_protocol_and_outcome() -> None:
     assert inventory.alarms == {}
 
 
+def test_a_payload_of_another_format_is_counted_by_whether_it_is_whole() -> None:
+    inventory = Inventory(policy=Policy())
+    inventory.add(PLAIN)
+    inventory.add_other(b"\x81\xa1a\x05", format="msgpack", whole=True)
+    inventory.add_other(memoryview(b"\x81"), format="msgpack", whole=False)
+    assert (inventory.payloads, inventory.size) == (3, len(PLAIN) + 5)
+    assert inventory.formats == {"pickle": 1, "msgpack": 2}
+    assert inventory.outcomes == {"read": 2, "malformed": 1}
+
+
 def test_nothing_is_executed_and_an_attack_is_an_alarm_with_its_place(tmp_path: Path) -> None:
     canary = Canary(tmp_path)
     reported: list[Any] = []

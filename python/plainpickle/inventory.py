@@ -37,7 +37,7 @@ class Inventory:
     Attributes:
         payloads: how many were added.
         size: their bytes together.
-        formats: payloads of each format: ``"pickle"``, ``"json"``.
+        formats: payloads of each format: ``"pickle"``, ``"json"``, or one of :meth:`add_other`.
         protocols: pickles of each protocol.
         outcomes: payloads that would be ``"read"``; ``"salvaged"``, that is, read without some
             keys; ``"refused"`` as a whole; or are ``"malformed"``.
@@ -74,16 +74,30 @@ class Inventory:
         """
         payload = bytes(payload)
         stored = _core.format_of(payload)
-        self.payloads += 1
-        self.size += len(payload)
-        self.formats[stored] += 1
+        self._enter(payload, stored)
         if stored == "pickle":
             self._names(payload, place)
         self._judge(payload)
 
+    def add_other(self, payload: Any, /, *, format: str, whole: bool) -> None:
+        """Counts one payload of a format that holds plain data only, which no policy judges.
+
+        Args:
+            payload: as for :meth:`add`.
+            format: its name, such as ``"msgpack"``.
+            whole: whether it could be read to its end: if not, it is ``"malformed"``.
+        """
+        self._enter(bytes(payload), format)
+        self.outcomes["read" if whole else "malformed"] += 1
+
     def add_unreadable(self, reason: str) -> None:
         """Counts an entry that holds no payload: its signature is wrong, it can't be decoded."""
         self.unreadable[reason] += 1
+
+    def _enter(self, payload: bytes, stored: str) -> None:
+        self.payloads += 1
+        self.size += len(payload)
+        self.formats[stored] += 1
 
     def _names(self, payload: bytes, place: str) -> None:
         report = inspect(payload, policy=self.policy, limits=self.limits)

@@ -1,7 +1,7 @@
 """A shop, in a process of its own, under whatever Django is found first; `site.py` asks it.
 
-Its settings are the argument, as JSON. Each line of input is a request, each line of output its
-response.
+Its arguments are the version that this has to be, and its settings, as JSON. Each line of input is
+a request, each line of output its response.
 """
 
 from __future__ import annotations
@@ -125,12 +125,14 @@ def urls() -> Any:
 DOES: dict[str, Callable[[], Any]] = {
     "new_database": new_database,
     "change_password": change_password,
-    "version": str,
+    "nothing": str,
 }
 
 
 def main() -> None:
-    settings.configure(**json.loads(sys.argv[1]), ROOT_URLCONF=__name__)
+    version, configured = sys.argv[1:]
+    assert ".".join(map(str, django.VERSION[:3])) == version, django.__file__
+    settings.configure(**json.loads(configured), ROOT_URLCONF=__name__)
     django.setup()
     globals()["urlpatterns"] = urls()
     logging.getLogger("plainpickle.security").addHandler(_Events())
@@ -140,7 +142,7 @@ def main() -> None:
         try:
             if "do" in asked:
                 DOES[asked["do"]]()
-                answered: dict[str, Any] = {"version": django.get_version()}
+                answered: dict[str, Any] = {}
             else:
                 answered = answer(asked)
         except Exception:

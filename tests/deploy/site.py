@@ -7,19 +7,24 @@ import os
 import subprocess
 import sys
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deploy.shop import PLAIN, SESSION, USERS, described
+from tests.djangos import NEWEST, python_for
 from tests.servers import missing
+from tests.upstream.suites import sdist
 
 SHOP = Path(__file__).with_name("shop.py")
-
 OLD_DJANGO = Path(sys.prefix, "old-django")
-SDISTS = Path(sys.prefix, "upstream")
-"""Where `make test` puts them; a source distribution of Django runs as it is."""
+
+INSTALLED = metadata.version("Django")
+ENDS = (INSTALLED, NEWEST)
+"""Where each deploy ends."""
 
 STOCK = "django.contrib.sessions.backends."
 OURS = "plainpickle.django.sessions."
@@ -46,17 +51,27 @@ COMMON: dict[str, Any] = {
 }
 
 
-def django(version: str | None) -> Path | None:
-    """The folder of a Django; `None` for the one that is installed."""
-    if version is None:
-        return None
-    if sys.version_info >= (3, 12) and version < "4":
+@dataclass(frozen=True)
+class Django:
+    """A version of Django: the Python that runs it, and its folder if it is not installed there."""
+
+    version: str
+    python: str = sys.executable
+    folder: Path | None = None
+
+
+def django(version: str) -> Django:
+    """Where a version is."""
+    if version == INSTALLED:
+        return Django(version)
+    if version >= "4":
+        return Django(version, python_for(version), sdist("django", version))  # it runs as it is
+    if sys.version_info >= (3, 12):
         pytest.skip(f"Django {version} does not run on this Python")
-    for folder in (OLD_DJANGO / version, SDISTS / f"django-{version}"):
-        if folder.exists():
-            return folder
-    missing(f"no Django {version}; `make test` fetches it")
-    return None
+    folder = OLD_DJANGO / version
+    if not folder.exists():
+        missing(f"no Django {version}; `make test` fetches it")
+    return Django(version, folder=folder)
 
 
 class Failed(Exception):  # noqa: N818  # a process has
@@ -67,19 +82,17 @@ class Process(AbstractContextManager["Process"]):
     """One process of the site.
 
     Args:
-        django: the folder of a Django that is not the one that is installed.
+        django: what it has to be; a process that finds another version ends at once.
         engines: where each visitor's kind of session is kept: name and module.
         settings: besides the common ones.
     """
 
-    def __init__(
-        self, django: Path | None = None, *, engines: dict[str, str], **settings: Any
-    ) -> None:
+    def __init__(self, django: Django, *, engines: dict[str, str], **settings: Any) -> None:
         settings = {**COMMON, **settings, "ENGINES": engines}
-        in_front = [str(django)] if django else []
+        in_front = [str(django.folder)] if django.folder else []
         paths = [*in_front, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(SHOP), json.dumps(settings)],
+            [django.python, "-W", "ignore", str(SHOP), django.version, json.dumps(settings)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

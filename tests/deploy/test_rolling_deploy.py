@@ -13,6 +13,7 @@ from tests import servers
 from tests.deploy.conftest import sqlite
 from tests.deploy.site import (
     DJANGO_REDIS,
+    ENDS,
     OURS,
     REDIS,
     STOCK,
@@ -25,6 +26,7 @@ from tests.deploy.site import (
 ENGINES = ("db", "cached_db", "cache")
 # Where the site comes from, and its cache in Redis: Django has one of its own since 4.0.
 OLD = {"3.2.25": DJANGO_REDIS, "4.2.30": REDIS}
+DEPLOYS = [(old, new) for new in ENDS for old in OLD]
 
 SERIALIZERS = "django.contrib.sessions.serializers."
 SAFE_REDIS = {"BACKEND": "plainpickle.django.caches.RedisCache"}
@@ -37,8 +39,10 @@ JSON_IN_REDIS = {
 class Site:
     """Each step of the deploy as a process, on one database and one Redis."""
 
-    def __init__(self, processes: ExitStack, old: str, redis: str, databases: Any) -> None:
-        self._processes, self._old = processes, old
+    def __init__(
+        self, processes: ExitStack, old: str, new: str, redis: str, databases: Any
+    ) -> None:
+        self._processes, self._old, self._new = processes, old, new
         self._redis, self._databases = redis, databases
         self.pickle.ask(do="new_database")
         self.json.ask(do="new_database")
@@ -54,32 +58,32 @@ class Site:
 
     @cached_property
     def json(self) -> Process:
-        return self._ours(None)
+        return self._ours(self._new)
 
     @cached_property
     def json_only(self) -> Process:
-        return self._ours(None, READ_PICKLE=False)
+        return self._ours(self._new, READ_PICKLE=False)
 
     @cached_property
     def without_us(self) -> Process:
         """Django's own serializer reads plain data that is there."""
-        return self._stock(None, JSON_IN_REDIS, "JSONSerializer")
+        return self._stock(self._new, JSON_IN_REDIS, "JSONSerializer")
 
     def in_order(self) -> list[Process]:
         return [self.pickle, self.safe, self.json, self.json_only]
 
-    def _stock(self, version: str | None, cache: Any, serializer: str) -> Process:
+    def _stock(self, version: str, cache: Any, serializer: str) -> Process:
         engines = {each: f"{STOCK}{each}" for each in ENGINES}
         return self._process(version, engines, cache, f"{SERIALIZERS}{serializer}")
 
-    def _ours(self, version: str | None, **keys: Any) -> Process:
+    def _ours(self, version: str, **keys: Any) -> Process:
         # With rows alone, the serializer is all that there is to set.
         engines = {each: f"{STOCK if each == 'db' else OURS}{each}" for each in ENGINES}
         serializer = "plainpickle.django.SessionSerializer"
         return self._process(version, engines, SAFE_REDIS, serializer, PLAINPICKLE=keys)
 
     def _process(
-        self, version: str | None, engines: Any, cache: Any, serializer: str, **settings: Any
+        self, version: str, engines: Any, cache: Any, serializer: str, **settings: Any
     ) -> Process:
         process = Process(
             django(version),
@@ -92,18 +96,19 @@ class Site:
         return self._processes.enter_context(process)
 
 
-@pytest.fixture(scope="module", params=OLD)
+@pytest.fixture(scope="module", params=DEPLOYS, ids="-".join)
 def site(
     request: pytest.FixtureRequest, redis: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
+    old, new = request.param
     with ExitStack() as processes:
-        yield Site(processes, request.param, redis, sqlite(tmp_path_factory.mktemp("site")))
+        yield Site(processes, old, new, redis, sqlite(tmp_path_factory.mktemp("site")))
 
 
-@pytest.fixture(scope="module")
-def on_postgresql(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=ENDS)
+def on_postgresql(request: pytest.FixtureRequest, redis: str) -> Iterator[Site]:
     with servers.postgresql() as database, ExitStack() as processes:
-        yield Site(processes, "4.2.30", redis, {"default": database})
+        yield Site(processes, "4.2.30", request.param, redis, {"default": database})
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -166,6 +171,6 @@ def test_the_last_step_ends_the_sessions_that_still_are_pickles(engine: str, sit
 
 
 def test_the_processes_without_plainpickle_are_without_it(site: Site) -> None:
-    imported = {process.ask(do="version")["imported"] for process in (site.pickle, site.without_us)}
+    imported = {process.ask(do="nothing")["imported"] for process in (site.pickle, site.without_us)}
     assert imported == {False}
-    assert site.safe.ask(do="version")["imported"]
+    assert site.safe.ask(do="nothing")["imported"]

@@ -6,6 +6,7 @@ import pickle
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from typing import Any
 
 import memcache
@@ -104,6 +105,16 @@ def test_an_odd_expiry_in_front_of_a_file_is_a_miss(
             assert not cache.has_key(f"{stores.CACHE_PREFIX}x")
     assert not canary.sang()
     assert reported
+
+
+def test_the_event_of_an_odd_expiry_is_about_its_own_bytes(reported: list[dict[str, Any]]) -> None:
+    expiry = pickle.dumps("soon")
+    with override_settings(**stores.CACHE_IN_FILES.settings):
+        stores.plant_cache_file("x", expiry + zlib.compress(pickle.dumps(5)))
+        assert caches["default"].get(f"{stores.CACHE_PREFIX}x") is None
+    (event,) = reported
+    assert event["kind"] == "no_expiry"
+    assert (event["length"], event["sha256"]) == (len(expiry), sha256(expiry).hexdigest())
 
 
 def test_a_compressed_bomb_and_what_is_not_compressed_are_misses(

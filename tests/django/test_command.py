@@ -93,6 +93,18 @@ def test_an_inventory_counts_redis(name: str, redis_socket: str, canary: Canary)
     assert not canary.sang()
 
 
+@pytest.mark.parametrize("name", ["redis drop-in", "django-redis"])
+def test_the_prefix_of_a_cache_is_taken_as_it_is_and_not_as_a_pattern(
+    name: str, redis_socket: str
+) -> None:
+    settings = stores.SERVED[name][0](redis_socket).settings
+    default = {**settings["CACHES"]["default"], "KEY_PREFIX": "shop[*]"}
+    with override_settings(**{**settings, "CACHES": {"default": default}}):
+        caches["default"].clear()
+        caches["default"].set(f"{stores.CACHE_PREFIX}{key(0)}", {"user": 5})
+        assert as_json("inventory")["payloads"] == 1
+
+
 def test_an_inventory_decompresses_as_django_redis_does(redis_socket: str) -> None:
     zlibs = {"COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor"}
     place = stores.django_redis_place(redis_socket, **zlibs)

@@ -21,10 +21,11 @@ from flask_caching import Cache
 from flask_session import Session
 
 import plainpickle
+from examples.flask_shop.redis_sessions import RedisSessionInterface
 from plainpickle.flask import checks
 from plainpickle.flask.commands import commands
 from tests.flask.test_cookies import Pickles
-from tests.flask.test_extension import Bare, RedisSessionInterface
+from tests.flask.test_extension import Bare
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, about each other
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "flask.md").read_text("utf-8")

@@ -10,19 +10,14 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import flask
 import pytest
-from flask.sessions import SessionInterface, SessionMixin
-from werkzeug.datastructures import (
-    CallbackDict,
-    CombinedMultiDict,
-    ImmutableMultiDict,
-    MultiDict,
-)
+from flask.sessions import SessionInterface
+from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict, MultiDict
 
 import plainpickle.flask
+from examples.flask_shop.redis_sessions import RedisSession, RedisSessionInterface
 from plainpickle import profiles
 from plainpickle.flask import ConfigurationError, Plainpickle
 from plainpickle.session import SessionSerializer
@@ -33,49 +28,17 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of old libraries, about eac
 SID = "0123456789abcdef"
 
 
-class RedisSession(CallbackDict, SessionMixin):  # type: ignore[type-arg]
-    def __init__(self, initial: Any = None, sid: Any = None, new: bool = False) -> None:
-        def on_update(self: Any) -> None:
-            self.modified = True
+class RedisDict(dict):  # type: ignore[type-arg]
+    """A dict that takes from the snippet what Redis does."""
 
-        CallbackDict.__init__(self, initial, on_update)
-        self.sid = sid
-        self.new = new
-        self.modified = False
+    def setex(self, name: str, _seconds: int, value: bytes) -> None:
+        self[name] = value
 
-
-class RedisSessionInterface(SessionInterface):
-    """The snippet that went from blog to blog; on a dict here, where it has Redis."""
-
-    serializer: Any = pickle
-    session_class = RedisSession
-
-    def __init__(self, store: dict[str, bytes], prefix: str = "session:") -> None:
-        self.redis = store
-        self.prefix = prefix
-
-    def open_session(self, app: Any, request: Any) -> Any:
-        sid = request.cookies.get(app.config["SESSION_COOKIE_NAME"])
-        if not sid:
-            return self.session_class(sid=str(uuid4()), new=True)
-        val = self.redis.get(self.prefix + sid)
-        if val is not None:
-            data = self.serializer.loads(val)
-            return self.session_class(data, sid=sid)
-        return self.session_class(sid=sid, new=True)
-
-    def save_session(self, app: Any, session: Any, response: Any) -> None:
-        name = app.config["SESSION_COOKIE_NAME"]
-        if not session:
-            self.redis.pop(self.prefix + session.sid, None)
-            if session.modified:
-                response.delete_cookie(name)
-            return
-        self.redis[self.prefix + session.sid] = self.serializer.dumps(dict(session))
-        response.set_cookie(name, session.sid, httponly=True)
+    def delete(self, name: str) -> None:
+        self.pop(name, None)
 
 
-def snippet(store: dict[str, bytes], serializer: Any = pickle, **options: Any) -> Visit:
+def snippet(store: RedisDict, serializer: Any = pickle, **options: Any) -> Visit:
     shop = app()
     interface = RedisSessionInterface(store)
     interface.serializer = serializer
@@ -88,7 +51,7 @@ def snippet(store: dict[str, bytes], serializer: Any = pickle, **options: Any) -
 def test_the_redis_snippet_is_made_safe(
     serializer: Any, canary: Canary, reported: list[dict[str, Any]]
 ) -> None:
-    store = {f"session:{SID}": pickle.dumps(SESSION, 2)}
+    store = RedisDict({f"session:{SID}": pickle.dumps(SESSION, 2)})
     visit = snippet(store, serializer)
     assert_session(visit.read())
     visit.write(seen=1)
@@ -110,7 +73,7 @@ def test_a_hostile_value_is_one_event_and_a_new_session_and_stays_where_it_was(
     planted: bytes, canary: Canary, reported: list[dict[str, Any]]
 ) -> None:
     for data in (planted, pickle.dumps(canary)):
-        store = {f"session:{SID}": data}
+        store = RedisDict({f"session:{SID}": data})
         visit = snippet(store)
         assert visit.read() == {}
         assert [event["action"] for event in reported] == ["refused"]
@@ -131,7 +94,7 @@ def test_an_interface_that_reads_several_values_for_a_session_works_on() -> None
             return self.session_class(fields, sid=SID)
 
     shop = app()
-    shop.session_interface = ByField({"user": pickle.dumps(5), "cart": pickle.dumps([1])})
+    shop.session_interface = ByField(RedisDict(user=pickle.dumps(5), cart=pickle.dumps([1])))
     Plainpickle(shop)
     assert Visit(shop, SID).read() == {"user": 5, "cart": [1]}
 
@@ -139,7 +102,7 @@ def test_an_interface_that_reads_several_values_for_a_session_works_on() -> None
 def test_a_serializer_of_plainpickle_keeps_its_own_options() -> None:
     own = SessionSerializer(policy=profiles.flask().as_plain("shop.Cart"), format="pickle")
     cart = b"\x80\x02}X\x04\x00\x00\x00cartcshop\nCart\n)\x81}X\x01\x00\x00\x00nK\x03sbs."
-    store = {f"session:{SID}": cart}
+    store = RedisDict({f"session:{SID}": cart})
     visit = snippet(store, own)
     assert visit.read() == {"cart": {"n": 3}}
     visit.write(seen=1)
@@ -154,12 +117,12 @@ def test_a_class_that_wraps_pickle_is_pickle() -> None:
         def loads(self, data: bytes) -> Any:
             return pickle.loads(data)
 
-    visit = snippet({f"session:{SID}": pickle.dumps({"user": 5})}, Wrapped())
+    visit = snippet(RedisDict({f"session:{SID}": pickle.dumps({"user": 5})}), Wrapped())
     assert visit.read() == {"user": 5}
 
 
 def test_a_serializer_that_reads_no_pickles_is_left_alone() -> None:
-    store = {f"session:{SID}": b'{"user": 5}'}
+    store = RedisDict({f"session:{SID}": b'{"user": 5}'})
     visit = snippet(store, json)
     assert visit.read() == {"user": 5}
     visit.write(seen=1)
@@ -176,7 +139,7 @@ def test_forms_and_lazy_texts_that_views_put_into_a_session_are_no_errors() -> N
             return "Guardado"
 
     shop = app()
-    shop.session_interface = RedisSessionInterface({})
+    shop.session_interface = RedisSessionInterface(RedisDict())
     Plainpickle(shop)
     visit = Visit(shop)
     form, both = ImmutableMultiDict([("a", "1"), ("a", "2")]), MultiDict({"b": "3"})
@@ -242,7 +205,7 @@ def test_what_is_not_known_is_an_error_that_says_what_to_do(
 
 
 def with_serializer(serializer: Any) -> SessionInterface:
-    interface = RedisSessionInterface({})
+    interface = RedisSessionInterface(RedisDict())
     interface.serializer = serializer
     return interface
 
@@ -256,7 +219,7 @@ def test_flask_session_that_comes_later_is_an_error() -> None:
 def test_an_interface_that_comes_later_is_an_error_at_the_first_request() -> None:
     shop = app(PROPAGATE_EXCEPTIONS=True)
     Plainpickle(shop)
-    shop.session_interface = RedisSessionInterface({})
+    shop.session_interface = RedisSessionInterface(RedisDict())
     with pytest.raises(ConfigurationError, match="call that last"):
         Visit(shop).read()
 
@@ -265,7 +228,7 @@ def test_init_app_makes_several_apps_safe_and_twice_is_as_once() -> None:
     plain = Plainpickle(format="pickle", protocol=4)
     for _ in range(2):
         shop = app()
-        store = {f"session:{SID}": pickle.dumps({"user": 5})}
+        store = RedisDict({f"session:{SID}": pickle.dumps({"user": 5})})
         shop.session_interface = RedisSessionInterface(store)
         plain.init_app(shop)
         plain.init_app(shop)
@@ -279,7 +242,7 @@ def test_a_policy_may_be_a_file(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text('profile = "flask"\nas_plain = ["shop.Cart"]\n', "utf-8")
     cart = b"\x80\x02}X\x04\x00\x00\x00cartcshop\nCart\n)\x81}X\x01\x00\x00\x00nK\x03sbs."
-    assert snippet({f"session:{SID}": cart}, policy=file).read() == {"cart": {"n": 3}}
+    assert snippet(RedisDict({f"session:{SID}": cart}), policy=file).read() == {"cart": {"n": 3}}
     with pytest.raises(plainpickle.PolicyError):
         Plainpickle(policy=str(tmp_path / "missing.toml"))
 
@@ -322,7 +285,7 @@ def test_a_login_without_an_id_changes_nothing() -> None:
 
 def test_flask_login_changes_the_id_by_one_line() -> None:
     login: Any = pytest.importorskip("flask_login")
-    store: dict[str, bytes] = {}
+    store = RedisDict()
     shop = app()
     shop.session_interface = RedisSessionInterface(store)
     login.LoginManager(shop).user_loader(lambda _: None)

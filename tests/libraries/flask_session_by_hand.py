@@ -5,6 +5,7 @@ Run by `tests/flask/test_versions.py`, which puts that version in front of the n
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ def swap(monkeypatch: pytest.MonkeyPatch, serializer: Any = plainpickle) -> None
     for name in ("Redis", "Memcached", "MongoDB", "SqlAlchemy"):
         interface = getattr(flask_session.sessions, f"{name}SessionInterface")
         monkeypatch.setattr(interface, "serializer", serializer)
+
+
+def test_install_refuses_it_and_says_where_it_keeps_pickle_too() -> None:
+    with pytest.raises(ValueError, match=r"RedisSessionInterface\.serializer"):
+        plainpickle.install("flask_session.sessions")
+    assert flask_session.sessions.pickle is pickle
 
 
 def test_a_session_of_either_reads_under_the_other(

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import servers
+from tests.djangos import VERSIONS, python_for
 from tests.upstream.suites import Ran, at_once, compare, run, sdist
-
-# The first Python that a version runs on.
-VERSIONS = {"4.2.30": (3, 8), "5.2.19": (3, 10), "6.1.3": (3, 12)}
-NEWER = Path(f"{sys.prefix}-newer", "bin", "python")
 
 SERIALIZER = {"SESSION_SERIALIZER": "plainpickle.django.SessionSerializer"}
 WRITING_PICKLE = {**SERIALIZER, "PLAINPICKLE": {"FORMAT": "pickle"}}
@@ -30,18 +25,6 @@ CACHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "memory": ({"BACKEND": f"{STOCK}locmem.LocMemCache"}, {"BACKEND": f"{OURS}LocMemCache"}),
     "redis": ({"BACKEND": f"{STOCK}redis.RedisCache"}, {"BACKEND": f"{OURS}RedisCache"}),
 }
-
-
-@functools.cache
-def python_for(version: str) -> str:
-    """A Python with plainpickle that this Django runs on."""
-    if sys.version_info < (3, 10) <= VERSIONS[version]:
-        pytest.skip(f"Python 3.9 has no setuptools that the source of Django {version} could use")
-    if sys.version_info >= VERSIONS[version]:
-        return sys.executable
-    if not NEWER.exists():
-        pytest.skip(f"Django {version} wants a newer Python, and `make test` found none")
-    return str(NEWER)
 
 
 def suite(version: str, in_place: dict[str, Any]) -> Ran:

@@ -137,12 +137,15 @@ class _Pickle:
     def load(file: Any) -> float | None:
         """The expiry in front of a file; the exception for an empty file where there is none."""
         configured = configuration()
+        start = file.tell()
         try:
             expiry = plainpickle.load(file, policy=configured.policy, limits=configured.limits)
         except UnpicklingError:
             raise EOFError from None
         if expiry is not None and type(expiry) not in (int, float):
-            _refuse(MalformedPickle("an expiry is a number", kind="no_expiry"), b"(expiry)")
+            length = file.tell() - start
+            file.seek(start)
+            _refuse(MalformedPickle("an expiry is a number", kind="no_expiry"), file.read(length))
             raise EOFError
         return float(expiry) if expiry else expiry
 

@@ -344,7 +344,7 @@ class RedisKeys(_Cached):
     def entries(self, *, batch: int) -> Iterator[Entry]:
         """All keys of the prefix, in the order of SCAN."""
         client = self._client()
-        pattern = self._cache.make_key(_literal(self._prefix) + "*") if self._prefix else "*"
+        pattern = _literal(self._cache.make_key(self._prefix)) + "*" if self._prefix else "*"
         keys: list[bytes] = []
         for key in client.scan_iter(match=pattern, count=batch):
             keys.append(key)

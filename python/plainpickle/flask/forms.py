@@ -58,10 +58,6 @@ def _read_back(written: bytes) -> bool:
     return bool(_tried(read, written) == _PROBE)
 
 
-def _is_pickle(written: bytes) -> bool:
-    return _core.format_of(written) == "pickle"
-
-
 def _is_json(written: bytes) -> bool:
     return bool(_tried(json.loads, written) == _PROBE)
 

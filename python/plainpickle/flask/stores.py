@@ -63,10 +63,7 @@ def count(inventory: Inventory, place: str, payload: bytes | None) -> None:
     if payload is None:
         inventory.add_unreadable("no value")
     elif is_msgpack(payload):
-        inventory.payloads += 1
-        inventory.size += len(payload)
-        inventory.formats["msgpack"] += 1
-        inventory.outcomes["read" if _is_whole(payload) else "malformed"] += 1
+        inventory.add_other(payload, format="msgpack", whole=_is_whole(payload))
     else:
         inventory.add(payload, place=place)
 
