@@ -288,11 +288,17 @@ impl<E> From<ErrorKind> for Failure<E> {
 /// Makes room for one more item, or says that there is no memory for it; Rust itself would abort.
 #[inline(always)]
 pub(crate) fn reserve<T>(items: &mut Vec<T>) -> Result<(), Error> {
-    if items.len() == items.capacity() { grow(items) } else { Ok(()) }
+    reserve_for(items, 1)
+}
+
+/// The same for `count` more.
+#[inline(always)]
+pub(crate) fn reserve_for<T>(items: &mut Vec<T>, count: usize) -> Result<(), Error> {
+    if items.capacity().wrapping_sub(items.len()) < count { grow(items, count) } else { Ok(()) }
 }
 
 #[cold]
 #[inline(never)]
-fn grow<T>(items: &mut Vec<T>) -> Result<(), Error> {
-    items.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory.into())
+fn grow<T>(items: &mut Vec<T>, count: usize) -> Result<(), Error> {
+    items.try_reserve(count).map_err(|_| ErrorKind::OutOfMemory.into())
 }

@@ -1216,15 +1216,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if count == 0 {
             return self.underflow_below(1);
         }
-        if self.probes.is_empty()
-            && let Some(depth) = self.stack.plain_pairs_depth(start, |key| self.sink.is_text(key))
+        let known = self.sink.knows(&self.stack.keys(start));
+        let plain = match known {
+            true => self.stack.plain_depth(start),
+            false if self.probes.is_empty() => self.stack.plain_pairs_depth(start, |key| self.sink.is_text(key)),
+            false => None,
+        };
+        if let Some(depth) = plain
             && let Some(target) = self.open_target(start, depth, S::is_dict)?
         {
-            let table = if self.sink.is_empty_dict(&target) { cost::DICT_TABLE } else { 0 };
-            self.budget.memory(table + cost::DICT_ENTRY * (count / 2))?;
-            self.sink.insert_pairs(&target, &mut self.stack.pairs(start))?;
-            self.stack.truncate(start);
-            return Ok(());
+            let empty = self.sink.is_empty_dict(&target);
+            self.budget.memory(if empty { cost::DICT_TABLE } else { 0 } + cost::DICT_ENTRY * (count / 2))?;
+            let items = self.stack.values(start);
+            return if known && empty { self.sink.fill(&target, items) } else { self.sink.insert(&target, items) };
         }
         let depth = self.settle_from(start)?;
         self.ready_instance(start, instance::Content::Dict)?;

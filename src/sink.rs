@@ -189,16 +189,12 @@ pub enum How {
     Rebuild(Option<Factory>),
 }
 
-/// Keys and values that stand on the machine's stack.
-pub trait Pairs<V> {
-    /// How many pairs there are.
-    fn count(&self) -> usize;
-    /// Each key with its value.
-    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)> + ExactSizeIterator
+/// The keys of pairs that stand on the machine's stack.
+pub trait Keys<V> {
+    /// The keys in order, none for what is no value.
+    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = Option<&'s V>> + ExactSizeIterator
     where
         V: 's;
-    /// The values, which are gone from the stack then.
-    fn take_values(&mut self) -> impl Iterator<Item = V>;
 }
 
 /// Builds what the machine decodes.
@@ -296,10 +292,19 @@ pub trait Sink<'a> {
         target: &Self::Value,
         items: I,
     ) -> Made<(), Self::Error>;
-    /// Sets keys of a dict, all of them text or bytes.
-    fn insert_pairs(&mut self, target: &Self::Value, pairs: &mut impl Pairs<Self::Value>) -> Made<(), Self::Error> {
-        let items: Vec<_> = pairs.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect();
-        self.insert(target, items.into_iter())
+    /// Whether another dict was made of just these keys, all of them text.
+    #[inline]
+    fn knows(&mut self, _keys: &impl Keys<Self::Value>) -> bool {
+        false
+    }
+    /// Sets keys of an empty dict, which the sink has just said that it knows; keys and values alternate.
+    #[inline]
+    fn fill<I: ExactSizeIterator<Item = Self::Value>>(
+        &mut self,
+        dict: &Self::Value,
+        items: I,
+    ) -> Made<(), Self::Error> {
+        self.insert(dict, items)
     }
     /// Adds to a set, a stub or an object.
     fn add<I: ExactSizeIterator<Item = Self::Value>>(

@@ -10,9 +10,10 @@ import sys
 import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -389,6 +390,55 @@ def test_decimals_are_freed_and_are_nobody_elses() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()
+
+
+# ---- datetimes
+
+MOMENTS = [
+    datetime.min,
+    datetime.max,
+    datetime(2024, 2, 29, 23, 58, 57, 799_830),
+    datetime(1, 2, 3, 4, 5, 6, 7, fold=1),
+    datetime(256, 12, 31, 0, 0, 0, 65_536),
+]
+ZONES = [None, timezone.utc, timezone(timedelta(hours=-5, minutes=-30)), ZoneInfo("Europe/Berlin")]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+def test_a_datetime_is_the_one_that_its_class_makes(zone: Any, protocol: int) -> None:
+    data = pickle.dumps([moment.replace(tzinfo=zone) for moment in MOMENTS * 2], protocol)
+    made = safe_loads(data)
+    for one, other in zip(made, pickle.loads(data)):
+        assert type(one) is datetime
+        assert (one, hash(one), one.fold) == (other, hash(other), other.fold)
+        assert (repr(one), one.timetuple()) == (repr(other), other.timetuple())
+        assert one.replace(tzinfo=None) == other.replace(tzinfo=None)
+        assert one.__sizeof__() == other.__sizeof__()
+        assert gc.is_tracked(one) is gc.is_tracked(other)
+        assert pickle.dumps(one, protocol) == pickle.dumps(other, protocol)
+    assert len({id(one.tzinfo) for one in made}) == 1
+
+
+@pytest.mark.parametrize("zone", [None, timezone.utc], ids=str)
+def test_datetimes_are_freed_with_the_zone_that_they_hold(zone: Any) -> None:
+    data = pickle.dumps([moment.replace(tzinfo=zone) for moment in MOMENTS * 200])
+    safe_loads(data)
+    before = sys.getrefcount(timezone.utc)
+    made = safe_loads(data)
+    held = sys.getrefcount(timezone.utc) - before
+    assert held == (0 if zone is None else len(made))
+    tracemalloc.start()
+    try:
+        used = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            safe_loads(data)
+        assert tracemalloc.get_traced_memory()[0] - used < 10_000
+    finally:
+        tracemalloc.stop()
+    del made
+    held = sys.getrefcount(timezone.utc) - before
+    assert held == 0
 
 
 # ---- text

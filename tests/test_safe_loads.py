@@ -7,6 +7,7 @@ import collections
 import datetime
 import decimal
 import pickle
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -193,6 +194,18 @@ def test_a_refused_name_and_an_exceeded_limit_are_stated() -> None:
     error = refusal(ERRORS["limit"][0])
     assert isinstance(error, plainpickle.LimitExceeded)
     assert error.limit == "max_int_bits"
+
+
+def test_a_number_that_is_too_long_is_stated_where_it_stands_in_whatever_uuid() -> None:
+    for count in (1, 2, 3):
+        data = pickle.dumps([*map(uuid_of, range(count - 1)), uuid_of(1 << 100)], 4)
+        with pytest.raises(plainpickle.LimitExceeded) as caught:
+            safe_loads(data, limits=Limits(max_int_bits=64))
+        assert (caught.value.offset, caught.value.opcode) == (data.rindex(b"\x8a"), "LONG1")
+
+
+def uuid_of(number: int) -> uuid.UUID:
+    return uuid.UUID(int=number)
 
 
 PAYLOADS = [

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::error::{ErrorKind, reserve};
+use crate::error::ErrorKind;
 use crate::globals::{self, Known, Row};
 use crate::latin1;
 use crate::limits::{self, Limit};
@@ -130,10 +130,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         {
             [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE].into_iter().for_each(|byte| self.sink.opcode(byte));
             *reader = reader.at_rest(rest);
-            for index in late {
-                reserve(&mut self.memo)?;
-                self.memo.push(index);
-            }
+            self.push_indexes(late)?;
         } else {
             self.put_late(reader, late[0])?;
             self.pass(1, reader)?;
@@ -225,10 +222,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn finish_call(&mut self, value: S::Value, late: [Index; 2], behind: Reader<'a>) -> Step<'a, S> {
         CALL.into_iter().for_each(|byte| self.sink.opcode(byte));
         let made = self.keep_value(&value)?;
-        for index in [late[0], late[1], made] {
-            reserve(&mut self.memo)?;
-            self.memo.push(index);
-        }
+        self.push_indexes([late[0], late[1], made])?;
         self.stack.replace_top(value);
         self.reader = behind;
         Ok(())
@@ -282,10 +276,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         [op::BINGET, op::TUPLE2].into_iter().for_each(|byte| self.sink.opcode(byte));
         let pair = self.keep(Entry::Pair(offset, zone))?;
         let made = self.keep_value(&value)?;
-        for index in [Index::leaf(leaf), pair, made] {
-            reserve(&mut self.memo)?;
-            self.memo.push(index);
-        }
+        self.push_indexes([Index::leaf(leaf), pair, made])?;
         [op::MEMOIZE, op::MEMOIZE, op::REDUCE, op::MEMOIZE].into_iter().for_each(|byte| self.sink.opcode(byte));
         self.stack.replace_top(value);
         self.reader = behind;
@@ -392,10 +383,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         // The long way has found the class, the arguments and the key, and says what is wrong.
         let size = raw.len();
         let long = size > 16 && (size > 17 || raw[16] != 0) || raw.last().is_none_or(|&high| high >= 0x80);
+        let long = long || size as u64 * 8 > self.budget.limits().int_bits;
         if key != self.uuid_key || key == Index::EMPTY || long || self.holes > 0 || !self.is_new_uuid() {
             return Ok(false);
         }
-        limits::check(size as u64 * 8, self.budget.limits().int_bits, Limit::IntBits)?;
         self.budget.memory(cost::TUPLE + cost::ENTRY + cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
         self.budget.depth(1)?;
         let mut int = [0; 16];
@@ -408,10 +399,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         // The state is made of the number, if something fetches it: where its opcode stands.
         let state = Index::state(self.reader.position() + 5);
         let made = self.keep_value(&uuid)?;
-        for index in [made, state] {
-            reserve(&mut self.memo)?;
-            self.memo.push(index);
-        }
+        self.push_indexes([made, state])?;
         self.stack.truncate(self.stack.len() - 1);
         self.stack.replace_top(uuid);
         self.reader = self.reader.at_rest(behind);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::{ErrorKind, reserve};
+use crate::error::{ErrorKind, reserve, reserve_for};
 use crate::limits::{self, Limit};
 use crate::opcode::op;
 use crate::reader::Reader;
@@ -169,6 +169,15 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn push_index(&mut self, index: Index) -> Step<'a, S> {
         reserve(&mut self.memo)?;
         self.memo.push(index);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn push_indexes<const N: usize>(&mut self, indexes: [Index; N]) -> Step<'a, S> {
+        reserve_for(&mut self.memo, N)?;
+        for index in indexes {
+            self.memo.push(index);
+        }
         Ok(())
     }
 

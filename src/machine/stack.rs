@@ -1,7 +1,8 @@
 //! The stack: what stands on it, in two words each, and the marks.
 
 use crate::error::{Error, ErrorKind, reserve};
-use crate::sink::Pairs;
+
+use crate::sink::Keys;
 
 use super::memo::NOWHERE;
 
@@ -115,14 +116,6 @@ impl<V> Item<V> {
     }
 
     /// Only asked of what is known to be a value.
-    #[inline(always)]
-    fn value(&self) -> &V {
-        match &self.value {
-            Some(value) => value,
-            None => unreachable!("a slot was not settled"),
-        }
-    }
-
     #[inline(always)]
     fn into_value(self) -> V {
         match self.value {
@@ -269,10 +262,10 @@ impl<V> Stack<V> {
         self.0.drain(start..).map(Item::into_value)
     }
 
-    /// Keys and values from `start` on, all of which are known to be values.
+    /// Every second slot from `start` on.
     #[inline(always)]
-    pub(super) fn pairs(&mut self, start: usize) -> Batch<'_, V> {
-        Batch(self.0[start..].as_chunks_mut().0)
+    pub(super) fn keys(&self, start: usize) -> KeysOf<'_, V> {
+        KeysOf(self.0[start..].as_chunks().0)
     }
 
     /// The greatest depth of the slots from `start` on, if all of them are values.
@@ -352,27 +345,16 @@ fn plain_depth<'s, V: 's>(items: impl Iterator<Item = &'s Item<V>> + Clone) -> O
     }
 }
 
-/// Keys and values that are known to be values.
-pub(super) struct Batch<'s, V>(&'s mut [[Item<V>; 2]]);
+/// The keys of pairs.
+pub(super) struct KeysOf<'s, V>(&'s [[Item<V>; 2]]);
 
-impl<V> Pairs<V> for Batch<'_, V> {
+impl<V> Keys<V> for KeysOf<'_, V> {
     #[inline(always)]
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-    #[inline(always)]
-    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = (&'s V, &'s V)> + ExactSizeIterator
+    fn iter<'s>(&'s self) -> impl DoubleEndedIterator<Item = Option<&'s V>> + ExactSizeIterator
     where
         V: 's,
     {
-        self.0.iter().map(|[key, value]| (key.value(), value.value()))
-    }
-    #[inline(always)]
-    fn take_values(&mut self) -> impl Iterator<Item = V> {
-        self.0.iter_mut().map(|[_, value]| match value.value.take() {
-            Some(value) => value,
-            None => unreachable!("a slot was not settled"),
-        })
+        self.0.iter().map(|[key, _]| key.value.as_ref())
     }
 }
 

@@ -2,16 +2,16 @@
 
 pub mod json;
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 
-use crate::sink::{Clock, Pairs, SmallDecimal};
+use crate::sink::{Clock, Day, SmallDecimal};
 
 use pyo3::exceptions::{PyImportError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
-    PyTzInfo,
+    PyByteArray, PyBytes, PyDateTime, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple,
+    PyType, PyTzInfo,
 };
 
 /// An exception was raised, and the interpreter still has it. Results without a [`PyErr`] in them are handed
@@ -60,12 +60,17 @@ fn done(py: Python<'_>, code: i32) -> Result<(), Raised<'_>> {
 
 #[inline(always)]
 fn is_ascii(raw: &[u8]) -> bool {
-    let (words, rest) = raw.as_chunks::<8>();
-    if words.len() > 8 {
-        return raw.is_ascii();
-    }
-    let seen = words.iter().fold(0, |seen, word| seen | u64::from_ne_bytes(*word));
-    rest.iter().fold(seen, |seen, &byte| seen | u64::from(byte)) & 0x8080_8080_8080_8080 == 0
+    let seen = match (raw.last_chunk::<8>(), raw.first_chunk::<4>(), raw.last_chunk::<4>()) {
+        _ if raw.len() > 71 => return raw.is_ascii(),
+        // The last word may overlap the one before.
+        (Some(last), ..) => {
+            let words = raw.as_chunks::<8>().0.iter();
+            words.fold(u64::from_ne_bytes(*last), |seen, word| seen | u64::from_ne_bytes(*word))
+        }
+        (None, Some(first), Some(last)) => u64::from(u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last)),
+        _ => raw.iter().fold(0, |seen, byte| seen | u64::from(*byte)),
+    };
+    seen & 0x8080_8080_8080_8080 == 0
 }
 
 /// `str` from UTF-8 in which surrogates may stand alone.
@@ -140,28 +145,6 @@ pub fn big_int<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyInt> {
 pub fn float(py: Python<'_>, value: f64) -> Made<'_, PyFloat> {
     // SAFETY: takes a number by value.
     unsafe { owned(py, ffi::PyFloat_FromDouble(value)) }
-}
-
-/// `datetime`; none where the interpreter has not told yet where its constructor is.
-#[inline]
-pub fn datetime<'py>(
-    py: Python<'py>,
-    [year, month, day]: [i32; 3],
-    clock: Clock,
-    zone: Option<&Bound<'py, PyTzInfo>>,
-) -> Option<Made<'py, PyAny>> {
-    // SAFETY: the table of the module `datetime`, which stays where it is, or null before it was asked for. Its
-    // constructor takes numbers, an object that is a tzinfo or None, and its own class.
-    unsafe {
-        let api = ffi::PyDateTimeAPI().as_ref()?;
-        let make = api.DateTime_FromDateAndTimeAndFold;
-        let zone = zone.map_or_else(|| ffi::Py_None(), |zone| zone.as_ptr());
-        let (hour, minute, second) = (clock.hour.into(), clock.minute.into(), clock.second.into());
-        let microsecond = clock.microsecond as c_int;
-        let fold = clock.fold.into();
-        let made = make(year, month, day, hour, minute, second, microsecond, zone, fold, api.DateTimeType);
-        Some(owned(py, made))
-    }
 }
 
 /// `bytes`.
@@ -487,6 +470,78 @@ impl SmallDecimals {
     }
 }
 
+/// The class datetime, if its instances are laid out as its header says, which is looked up in samples.
+#[derive(Debug)]
+pub struct DateTimes(Py<PyType>);
+
+impl DateTimes {
+    /// Looks at samples, one of them in `zone`; `None` if they are otherwise.
+    pub fn of(class: &Bound<'_, PyType>, zone: &Bound<'_, PyTzInfo>) -> PyResult<Option<Self>> {
+        let object = class.as_ptr().cast::<ffi::PyTypeObject>();
+        // SAFETY: a live class, whose fields are only read.
+        let (size, item, alloc) = unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc) };
+        let plain = item == 0 && alloc.is_some() && size as usize == size_of::<ffi::PyDateTime_DateTime>();
+        if !LOCKED || !plain {
+            return Ok(None);
+        }
+        let (year, microsecond) = (0x07E8, 0x0C_3456);
+        for (zone, fold) in [(None, false), (None, true), (Some(zone), true)] {
+            let day = Day { year, month: 2, day: 29 };
+            let clock = Clock { hour: 23, minute: 58, second: 57, microsecond, fold };
+            let sample =
+                PyDateTime::new_with_fold(class.py(), year.into(), 2, 29, 23, 58, 57, microsecond, zone, fold)?;
+            let sample = sample.as_ptr().cast::<ffi::PyDateTime_DateTime>();
+            // SAFETY: a live instance of the class; only one with a zone has the last field.
+            let alike = unsafe {
+                (*sample).hashcode == -1
+                    && (*sample).hastzinfo == c_char::from(zone.is_some())
+                    && (*sample).data == Self::data(day, clock)
+                    && (*sample).fold == u8::from(fold)
+                    && zone.is_none_or(|zone| (*sample).tzinfo == zone.as_ptr())
+            };
+            if !alike {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self(class.clone().unbind())))
+    }
+
+    #[inline(always)]
+    fn data(day: Day, clock: Clock) -> [u8; 10] {
+        let ([a, b], [_, high, middle, low]) = (day.year.to_be_bytes(), clock.microsecond.to_be_bytes());
+        [a, b, day.month, day.day, clock.hour, clock.minute, clock.second, high, middle, low]
+    }
+
+    /// A new instance.
+    #[inline]
+    pub fn make<'py>(
+        &self,
+        py: Python<'py>,
+        day: Day,
+        clock: Clock,
+        zone: Option<&Bound<'py, PyTzInfo>>,
+    ) -> Made<'py, PyAny> {
+        let class = self.0.as_ptr().cast::<ffi::PyTypeObject>();
+        // SAFETY: a live class with an allocator, which leaves out the last field where there is no zone. The new
+        // instance is nobody else's yet, and its fields are those of the samples.
+        unsafe {
+            let Some(alloc) = (*class).tp_alloc else {
+                return Err(Raised::with(py, PyTypeError::new_err("a class that makes no instances")));
+            };
+            let made: Bound<'py, PyAny> = owned(py, alloc(class, zone.is_some().into()))?;
+            let object = made.as_ptr().cast::<ffi::PyDateTime_DateTime>();
+            (*object).hashcode = -1;
+            (*object).hastzinfo = zone.is_some().into();
+            (*object).data = Self::data(day, clock);
+            (*object).fold = clock.fold.into();
+            if let Some(zone) = zone {
+                (*object).tzinfo = zone.clone().into_ptr();
+            }
+            Ok(made)
+        }
+    }
+}
+
 /// Where the values of a dict stand in its table, in the order of its keys.
 ///
 /// CPython copies a dict of text keys without holes as one block. So what was found out about one dict
@@ -531,19 +586,20 @@ impl Layout {
         Some(Self { kind: copied[1] as u64, values })
     }
 
-    /// Copies the sample into an empty dict, and puts other values in place of those that it has. False:
-    /// the copy is not like the sample, and has the sample's values.
+    /// Copies the sample, whose last key is `last`, into an empty dict, and puts the values of `items` in place of
+    /// those that it has; keys, which are its own, alternate with them. False: the copy is not like the sample, and
+    /// has the sample's values.
     #[inline]
     pub fn fill<'py>(
         &self,
         dict: &Bound<'py, PyDict>,
         sample: &Bound<'py, PyDict>,
-        pairs: &mut impl Pairs<Bound<'py, PyAny>>,
-    ) -> PyResult<bool> {
+        last: usize,
+        items: &mut impl Iterator<Item = Bound<'py, PyAny>>,
+    ) -> Result<bool, Raised<'py>> {
         update(dict, sample)?;
-        let last = pairs.iter().next_back().map(|(key, _)| key.as_ptr() as usize);
-        let (Some(last), Some(&end)) = (last, self.values.last()) else {
-            return Ok(true);
+        let Some(&end) = self.values.last() else {
+            return Ok(false);
         };
         let object = dict.as_ptr().cast::<ffi::PyDictObject>();
         // SAFETY: a live dict that nothing else uses meanwhile: the lock is held, and no code runs here.
@@ -556,7 +612,10 @@ impl Layout {
                 return Ok(false);
             }
             let mut tracked = false;
-            for (&at, value) in self.values.iter().zip(pairs.take_values()) {
+            for &at in &self.values {
+                let (Some(_), Some(value)) = (items.next(), items.next()) else {
+                    break;
+                };
                 tracked |= ffi::PyType_HasFeature(ffi::Py_TYPE(value.as_ptr()), ffi::Py_TPFLAGS_HAVE_GC) != 0;
                 let place = table.add(at).cast::<*mut ffi::PyObject>();
                 ffi::Py_XDECREF(std::mem::replace(&mut *place, value.into_ptr()));

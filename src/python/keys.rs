@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::machine::Scratch;
-use crate::sink::Pairs;
+use crate::sink;
 
 use super::ffi::{self, Layout};
 
@@ -32,8 +32,9 @@ pub type Held<'p> = MutexGuard<'p, Tables>;
 #[derive(Default)]
 pub struct Tables {
     keys: Vec<Option<Key>>,
-    /// Where the key that was used last stands.
+    /// Where the key that was used last stands, and the one that followed it.
     last: usize,
+    due: usize,
     shapes: Vec<Shape>,
     last_shape: usize,
     /// Tables of the machine, while it does not have them.
@@ -68,10 +69,14 @@ struct Shape {
 impl Shape {
     /// Whether it was made, and of these very keys.
     #[inline(always)]
-    fn is_of<'py>(&self, pairs: &impl Pairs<Bound<'py, PyAny>>) -> bool {
+    fn is_of<'py>(&self, keys: &impl sink::Keys<Bound<'py, PyAny>>) -> bool {
         self.made.as_ref().is_some_and(|made| {
-            made.keys.len() == pairs.count()
-                && made.keys.iter().zip(pairs.iter()).all(|(held, (key, _))| *held == key.as_ptr() as usize)
+            made.keys.len() == keys.iter().len()
+                && made
+                    .keys
+                    .iter()
+                    .zip(keys.iter())
+                    .all(|(held, key)| *held == key.map_or(0, |key| key.as_ptr() as usize))
         })
     }
 }
@@ -99,9 +104,9 @@ impl Tables {
     /// The key that followed the last one before, if it is this one.
     #[inline(always)]
     pub fn expected<'py>(&mut self, py: Python<'py>, raw: &[u8]) -> Option<Bound<'py, PyString>> {
-        let next = self.keys.get(self.last)?.as_ref()?.next;
-        let text = self.keys.get(next)?.as_ref()?.held(py, raw)?;
-        self.last = next;
+        let key = self.keys.get(self.due)?.as_ref()?;
+        let text = key.held(py, raw)?;
+        (self.last, self.due) = (self.due, key.next);
         Some(text)
     }
 
@@ -119,7 +124,8 @@ impl Tables {
                 && key.hash == hash
                 && let Some(text) = key.held(py, raw)
             {
-                self.follow(at);
+                let next = key.next;
+                self.follow(at, next);
                 return Ok(text);
             }
         }
@@ -127,73 +133,74 @@ impl Tables {
         // The older of two goes.
         self.keys.swap(place, place + 1);
         self.keys[place] = Some(Key { hash, text: made.clone().unbind(), next: place });
-        self.follow(place);
+        self.follow(place, place);
         Ok(made)
     }
 
-    /// Notes that the key at `at` follows the last one.
-    fn follow(&mut self, at: usize) {
+    /// Notes that the key at `at`, which the one at `next` followed, follows the last one.
+    fn follow(&mut self, at: usize, next: usize) {
         if let Some(Some(last)) = self.keys.get_mut(self.last) {
             last.next = at;
         }
-        self.last = at;
+        (self.last, self.due) = (at, next);
     }
 
-    /// Puts keys and values into an empty dict, if these keys were seen before. False: nothing was put.
-    #[inline]
-    pub fn fill<'py>(
-        &mut self,
-        dict: &Bound<'py, PyDict>,
-        pairs: &mut impl Pairs<Bound<'py, PyAny>>,
-    ) -> PyResult<bool> {
-        if !SHAPE_KEYS.contains(&pairs.count()) || !dict.is_empty() {
-            return Ok(false);
+    /// Whether a dict of these keys was seen before. If not, the next one will have been.
+    #[inline(always)]
+    pub fn knows<'py>(&mut self, py: Python<'py>, keys: &impl sink::Keys<Bound<'py, PyAny>>) -> bool {
+        if !SHAPE_KEYS.contains(&keys.iter().len()) {
+            return false;
         }
         // The shape that followed the last one before, or else by the hash.
         let next = self.shapes.get(self.last_shape).map_or(0, |last| last.next);
-        if !self.shapes.get(next).is_some_and(|shape| shape.is_of(pairs)) {
-            // The first and the last key and their number find the set; all keys are compared.
-            let ends = [pairs.iter().next(), pairs.iter().next_back()];
-            let hash = ends
-                .into_iter()
-                .flatten()
-                .fold(pairs.count() as u64, |hash, (key, _)| mix(hash, ffi::known_hash(key) as u64));
-            let place = 2 * (hash >> 57) as usize;
-            let Some(at) = (place..place + 2).find(|&at| self.shapes.get(at).is_some_and(|shape| shape.is_of(pairs)))
-            else {
-                self.learn_shape(dict.py(), pairs, hash);
-                return Ok(false);
-            };
-            if let Some(last) = self.shapes.get_mut(self.last_shape) {
-                last.next = at;
-            }
-            self.last_shape = at;
-        } else {
+        if self.shapes.get(next).is_some_and(|shape| shape.is_of(keys)) {
             self.last_shape = next;
+            return true;
         }
-        let Some(made) = self.shapes.get(self.last_shape).and_then(|shape| shape.made.as_ref()) else {
-            return Ok(false);
+        self.knows_other(py, keys)
+    }
+
+    #[inline(never)]
+    fn knows_other<'py>(&mut self, py: Python<'py>, keys: &impl sink::Keys<Bound<'py, PyAny>>) -> bool {
+        // The first and the last key and their number find the set; all keys are compared.
+        let ends = [keys.iter().next(), keys.iter().next_back()].into_iter().flatten().flatten();
+        let hash = ends.fold(keys.iter().len() as u64, |hash, key| mix(hash, ffi::known_hash(key) as u64));
+        let place = 2 * (hash >> 57) as usize;
+        let Some(at) = (place..place + 2).find(|&at| self.shapes.get(at).is_some_and(|shape| shape.is_of(keys))) else {
+            self.learn_shape(py, keys, hash);
+            return false;
         };
-        let sample = made.dict.bind(dict.py());
-        match &made.layout {
-            Some(layout) if layout.fill(dict, sample, pairs)? => return Ok(true),
-            Some(_) => {}
-            None => ffi::update(dict, sample)?,
+        if let Some(last) = self.shapes.get_mut(self.last_shape) {
+            last.next = at;
         }
-        for (key, value) in pairs.iter() {
-            ffi::set_item(dict, key, value)?;
+        self.last_shape = at;
+        true
+    }
+
+    /// Puts keys, which are known, and their values into an empty dict. False: nothing was put.
+    #[inline]
+    pub fn fill<'py>(
+        &self,
+        dict: &Bound<'py, PyDict>,
+        items: &mut impl Iterator<Item = Bound<'py, PyAny>>,
+    ) -> PyResult<bool> {
+        match self.shapes.get(self.last_shape).and_then(|shape| shape.made.as_ref()) {
+            Some(Made { keys, dict: sample, layout: Some(layout) }) => {
+                let last = keys.last().copied().unwrap_or_default();
+                Ok(layout.fill(dict, sample.bind(dict.py()), last, items)?)
+            }
+            _ => Ok(false),
         }
-        Ok(true)
     }
 
     #[cold]
-    fn learn_shape<'py>(&mut self, py: Python<'py>, pairs: &impl Pairs<Bound<'py, PyAny>>, hash: u64) {
+    fn learn_shape<'py>(&mut self, py: Python<'py>, keys: &impl sink::Keys<Bound<'py, PyAny>>, hash: u64) {
         if self.shapes.is_empty() {
             self.shapes.resize_with(SHAPES, Shape::default);
         }
         let at = 2 * (hash >> 57) as usize;
         match self.shapes[at..at + 2].iter_mut().find(|shape| shape.hash == hash && shape.made.is_none()) {
-            Some(shape) => shape.made = Made::of(py, pairs),
+            Some(shape) => shape.made = keys.iter().collect::<Option<Vec<_>>>().and_then(|keys| Made::of(py, &keys)),
             None => {
                 // The older of two goes.
                 self.shapes.swap(at, at + 1);
@@ -204,15 +211,14 @@ impl Tables {
 }
 
 impl Made {
-    fn of<'py>(py: Python<'py>, pairs: &impl Pairs<Bound<'py, PyAny>>) -> Option<Self> {
+    fn of<'py>(py: Python<'py>, keys: &[&Bound<'py, PyAny>]) -> Option<Self> {
         // What stays must be small. Of other keys each pickle makes its own.
         let short = |text: &Bound<'py, PyString>| ffi::ascii(text).is_some_and(|text| text.len() <= KEY_BYTES);
-        if !pairs.iter().all(|(key, _)| key.cast_exact().is_ok_and(short)) {
+        if !keys.iter().all(|key| key.cast_exact().is_ok_and(short)) {
             return None;
         }
         let dict = ffi::dict(py).ok()?;
-        let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_ptr() as usize).collect();
-        for (key, _) in pairs.iter() {
+        for key in keys {
             // Each value a different object, for its place to be found.
             ffi::set_item(&dict, key, ffi::list(py, std::iter::empty()).ok()?.as_any()).ok()?;
         }
@@ -224,12 +230,13 @@ impl Made {
         ffi::update(&copy, &dict).ok()?;
         // A dict that never held a list: the garbage collector leaves it and its copies alone.
         let clean = ffi::dict(py).ok()?;
-        for (key, _) in pairs.iter() {
+        for key in keys {
             ffi::set_item(&clean, key, py.None().bind(py)).ok()?;
         }
         let size = |object: &Bound<'py, PyDict>| object.call_method0("__sizeof__").ok()?.extract::<usize>().ok();
         let table = size(&copy)?.checked_sub(size(&ffi::dict(py).ok()?)?)?;
         let layout = if size(&clean)? == size(&copy)? { Layout::of(&copy, &clean, table) } else { None };
+        let keys = keys.iter().map(|key| key.as_ptr() as usize).collect();
         Some(Self { keys, dict: clean.unbind(), layout })
     }
 }

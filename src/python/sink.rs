@@ -12,7 +12,7 @@ use pyo3::types::{
 
 use crate::error::{ErrorKind, Failure};
 use crate::machine::{Identities, Scratch};
-use crate::sink::{Clock, Day, Factory, How, KnownValue, Made, Pairs, Sink, SmallDecimal, View};
+use crate::sink::{Clock, Day, Factory, How, Keys, KnownValue, Made, Sink, SmallDecimal, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
 use super::ffi;
@@ -147,6 +147,7 @@ impl<'py, 'p> PySink<'py, 'p> {
     }
 
     /// A zone as an argument of datetime's constructors.
+    #[inline(always)]
     fn tzinfo<'v>(zone: Option<&'v Object<'py>>) -> Made<Option<&'v Bound<'py, PyTzInfo>>, PyErr> {
         match zone.map(|zone| zone.cast::<PyTzInfo>()) {
             None => Ok(None),
@@ -397,27 +398,13 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     #[inline]
     fn datetime(&mut self, day: Day, clock: Clock, zone: Option<&Object<'py>>) -> Built<'py> {
         let zone = Self::tzinfo(zone)?;
-        let (year, month, day) = (day.year.into(), day.month, day.day);
-        match ffi::datetime(self.py, [year, month.into(), day.into()], clock, zone) {
-            Some(made) => self.checked(made, "datetime"),
-            None => self
-                .checked(
-                    PyDateTime::new_with_fold(
-                        self.py,
-                        year,
-                        month,
-                        day,
-                        clock.hour,
-                        clock.minute,
-                        clock.second,
-                        clock.microsecond,
-                        zone,
-                        clock.fold,
-                    ),
-                    "datetime",
-                )
-                .map(Bound::into_any),
+        if let Some(class) = &self.policy.types.date_times {
+            return passed(class.make(self.py, day, clock, zone));
         }
+        let (year, month, day) = (day.year.into(), day.month, day.day);
+        let Clock { hour, minute, second, microsecond, fold } = clock;
+        let made = PyDateTime::new_with_fold(self.py, year, month, day, hour, minute, second, microsecond, zone, fold);
+        self.checked(made, "datetime").map(Bound::into_any)
     }
     #[inline]
     fn decimal(&mut self, text: &'a [u8], number: SmallDecimal) -> Built<'py> {
@@ -478,20 +465,19 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         Ok(())
     }
 
+    #[inline(always)]
+    fn knows(&mut self, keys: &impl Keys<Object<'py>>) -> bool {
+        self.keys.as_mut().is_some_and(|known| known.knows(self.py, keys))
+    }
+
     #[inline]
-    fn insert_pairs(&mut self, target: &Object<'py>, pairs: &mut impl Pairs<Object<'py>>) -> Made<(), PyErr> {
-        let Ok(dict) = target.cast_exact::<PyDict>() else {
-            return Err(ErrorKind::Internal("pairs for what is no dict".into()).into());
-        };
-        if let Some(keys) = &mut self.keys
-            && passed(keys.fill(dict, pairs))?
+    fn fill<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, dict: &Object<'py>, mut items: I) -> Made<(), PyErr> {
+        if let (Ok(dict), Some(keys)) = (dict.cast_exact(), &self.keys)
+            && passed(keys.fill(dict, &mut items))?
         {
             return Ok(());
         }
-        for (key, value) in pairs.iter() {
-            passed(ffi::set_item(dict, key, value))?;
-        }
-        Ok(())
+        self.insert(dict, items)
     }
 
     fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {

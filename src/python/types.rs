@@ -3,11 +3,11 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyModule, PyType};
+use pyo3::types::{PyDict, PyModule, PyType, PyTzInfo};
 
 use crate::sink::{Factory, Ip, Path};
 
-use super::ffi::{Fields, SmallDecimals};
+use super::ffi::{DateTimes, Fields, SmallDecimals};
 
 macro_rules! types {
     ($($field:ident = $module:literal $name:literal;)*) => {
@@ -23,6 +23,8 @@ macro_rules! types {
             pub plain_decimal: Py<PyAny>,
             /// How a short Decimal is made without its constructor, if it is laid out as expected.
             pub small_decimals: Option<SmallDecimals>,
+            /// How a datetime is made without its constructor, if it is laid out as expected.
+            pub date_times: Option<DateTimes>,
             /// How a UUID is made without its constructor, if its fields are where they were looked for.
             pub uuid_fields: Option<Fields>,
             /// The zone keys that this system has, looked up when the first zone is met.
@@ -49,6 +51,10 @@ macro_rules! types {
                     small_decimals: {
                         let class = py.import("decimal")?.getattr("Decimal")?;
                         SmallDecimals::of(class.cast::<PyType>()?)?
+                    },
+                    date_times: {
+                        let class = py.import("datetime")?.getattr("datetime")?;
+                        DateTimes::of(class.cast()?, &*PyTzInfo::utc(py)?)?
                     },
                     uuid_fields: {
                         let class = py.import("uuid")?.getattr("UUID")?;

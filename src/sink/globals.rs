@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use crate::report::Report;
 use crate::sink::value::{NodeId, ValueSink};
-use crate::sink::{Factory, How, KnownValue, Made, Pairs, Sink, View};
+use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
 
 /// A value sink that records what the pickle names, and goes on where the policy would refuse.
 #[derive(Debug, Default)]
@@ -95,10 +95,6 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
     #[inline]
     fn insert<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
         self.values.insert(target, items)
-    }
-    #[inline]
-    fn insert_pairs(&mut self, target: &NodeId, pairs: &mut impl Pairs<NodeId>) -> Made<(), Infallible> {
-        self.values.insert_pairs(target, pairs)
     }
     #[inline]
     fn is_dict(&self, value: &NodeId) -> bool {

@@ -12,7 +12,7 @@ mod tree;
 
 use crate::error::{Error, ErrorKind, reserve};
 use crate::limits::Limit;
-use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Pairs, Path, Sink, View};
+use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Path, Sink, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 use crate::tree::DictKind;
 
@@ -571,18 +571,6 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         } else {
             self.extend_stub(*target, items)
         }
-    }
-    #[inline]
-    fn insert_pairs(&mut self, target: &NodeId, pairs: &mut impl Pairs<NodeId>) -> Made<(), Infallible> {
-        let dict = self.filled(*target);
-        if dict.kind() != kind::DICT {
-            return self.extend_stub(*target, pairs.iter().flat_map(|(key, value)| [*key, *value]));
-        }
-        self.append(dict, 2 * pairs.count(), |words| {
-            for (key, value) in pairs.iter() {
-                words.extend_from_slice(&[*key, *value]);
-            }
-        })
     }
     #[inline]
     fn is_dict(&self, value: &NodeId) -> bool {
