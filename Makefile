@@ -10,6 +10,16 @@ ifeq ($(TAG),)
 $(error PYTHON=$(PYTHON) is not a CPython 3.9 or later)
 endif
 
+# With PGO=1 the wheel as it is released, optimised by a profile of benches/training.py; that takes three minutes.
+# It is also what the benchmarks time. In an environment of its own, for the instruction counts are of the plain one.
+ifneq ($(PGO)$(filter wheel bench faces plots,$(MAKECMDGOALS)),)
+override TAG := $(TAG)-pgo
+LLVM := $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+PROFDATA := /usr/lib/llvm-$(LLVM)/bin/llvm-profdata
+export MATURIN_PGO := 1
+export PATH := $(abspath target/llvm):$(PATH)
+endif
+
 VENV := .venv/$(TAG)
 DEMO_VENV := .venv/$(TAG)-demo
 LEGACY_VENV := $(VENV)-legacy
@@ -29,7 +39,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(PY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo djangoshop flaskshop test screenshots servers bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
+.PHONY: help demo djangoshop flaskshop test screenshots servers wheel profdata bench faces core plots instructions valgrind asan memcheck lint docs fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,6 +71,18 @@ servers: ## on Debian and as root, install what servers and browser the tests mi
 	if [ -n "$$missing" ] && [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
 		apt-get update --quiet=2 </dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends $$missing </dev/null; \
+	fi
+
+wheel: $(WHEELS)/built.done ## build the wheel that is released, into target/wheels
+	@ls $(WHEELS)/*.whl
+
+# Debian's doesn't know --version, by which maturin looks whether there is one.
+profdata: ## on Debian and as root, install the reader of Rust's profiles where rustup's llvm-tools is missing
+	@if ! [ -x "$$(rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata" ] && [ -f /etc/debian_version ]; then \
+		if ! [ -x $(PROFDATA) ] && [ "$$(id -u)" = 0 ]; then apt-get update --quiet=2 </dev/null && \
+			DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends llvm-$(LLVM) </dev/null; fi; \
+		mkdir -p target/llvm && cd target/llvm && \
+		printf '#!/bin/sh\n[ "$$1" = --version ] || exec $(PROFDATA) "$$@"\n' >llvm-profdata && chmod +x llvm-profdata; \
 	fi
 
 bench: $(VENV)/floor.done ## compare safe_loads with pickle.loads and others; options of benches/loads.py in ARGS
@@ -162,7 +184,7 @@ $(VENV)/lint.done: requirements/lint.txt $(VENV)/test.done
 	$(PY) -m pip install --quiet -r $<
 	@touch $@
 
-$(WHEELS)/built.done: $(VENV)/build.done $(SOURCES)
+$(WHEELS)/built.done: $(VENV)/build.done $(SOURCES) $(if $(MATURIN_PGO),benches/training.py benches/workloads.py | profdata)
 	@rm -rf $(WHEELS)
 	$(VENV)/bin/maturin build --release --interpreter $(PY) --out $(WHEELS)
 	@touch $@

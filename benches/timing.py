@@ -122,6 +122,8 @@ def build_facts() -> dict[str, Any]:
         "lto": "--with-lto" in options,
         "cpus": os.cpu_count(),
         "plainpickle": plainpickle.__version__,
+        # The Makefile says so, by the variable that also tells maturin.
+        "profiled": bool(os.environ.get("MATURIN_PGO")),
     }
 
 
@@ -133,7 +135,8 @@ def header(facts: Mapping[str, Any]) -> str:
     pgo, lto = ("yes" if facts[flag] else "not stated" for flag in ("pgo", "lto"))
     return (
         f"CPython {facts['python']}, PGO {pgo}, LTO {lto}, {facts['machine']}, "
-        f"{facts['cpus']} CPUs; plainpickle {facts['plainpickle']}, limits on\n"
+        f"{facts['cpus']} CPUs; plainpickle {facts['plainpickle']}, "
+        f"{'as released' if facts['profiled'] else 'built without a profile'}, limits on\n"
         f"python -m {' '.join([_module(), *sys.argv[1:]])}"
     )
 

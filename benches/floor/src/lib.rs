@@ -23,8 +23,8 @@ use pyo3::types::{
 };
 use serde_pickle::{DeOptions, HashableValue, Value};
 
-use plainpickle::sink::SmallDecimal;
-use python::ffi::{self, SmallDecimals};
+use plainpickle::sink::{Clock, Day, SmallDecimal};
+use python::ffi::{self, DateTimes, SmallDecimals};
 
 #[pymodule]
 mod plainpickle_floor {
@@ -50,11 +50,7 @@ enum Step {
     SmallDecimal(SmallDecimal),
     Decimal(Box<[u8]>),
     Date(i32, u8, u8),
-    DateTime {
-        date: (i32, u8, u8),
-        time: (u8, u8, u8, u32),
-        zone: Option<Py<PyTzInfo>>,
-    },
+    DateTime(Day, Clock, Option<Py<PyTzInfo>>),
     Uuid(u128),
     /// The top of the stack, for later; and such a one again.
     Keep,
@@ -109,10 +105,10 @@ fn build<'py>(py: Python<'py>, tape: &Bound<'py, Tape>) -> PyResult<Bound<'py, P
             },
             Step::Decimal(digits) => tape.classes.decimal.bind(py).call1((ffi::utf8(py, digits)?,))?,
             Step::Date(year, month, day) => PyDate::new(py, *year, *month, *day)?.into_any(),
-            Step::DateTime { date: (year, month, day), time: (hour, minute, second, microsecond), zone } => {
-                let zone = zone.as_ref().map(|zone| zone.bind(py));
-                PyDateTime::new(py, *year, *month, *day, *hour, *minute, *second, *microsecond, zone)?.into_any()
-            }
+            Step::DateTime(day, clock, zone) => match &tape.classes.date_times {
+                Some(class) => class.make(py, *day, *clock, zone.as_ref().map(|zone| zone.bind(py)))?,
+                None => return Err(PyTypeError::new_err("no datetimes here")),
+            },
             Step::Uuid(value) => tape.classes.uuid(py, *value)?,
             Step::Keep => {
                 kept.extend(stack.last().cloned());
@@ -129,6 +125,7 @@ fn build<'py>(py: Python<'py>, tape: &Bound<'py, Tape>) -> PyResult<Bound<'py, P
 struct Classes {
     decimal: Py<PyAny>,
     small_decimals: Option<SmallDecimals>,
+    date_times: Option<DateTimes>,
     uuid: Py<PyAny>,
     /// UUIDs are made without their constructor, which is written in Python.
     object_new: Py<PyAny>,
@@ -141,6 +138,7 @@ impl Classes {
         Ok(Self {
             decimal: py.import("decimal")?.getattr("Decimal")?.unbind(),
             small_decimals: SmallDecimals::of(py.import("decimal")?.getattr("Decimal")?.cast()?)?,
+            date_times: DateTimes::of(py.import("datetime")?.getattr("datetime")?.cast()?, &*PyTzInfo::utc(py)?)?,
             uuid: uuid.getattr("UUID")?.unbind(),
             object_new: py.import("builtins")?.getattr("object")?.getattr("__new__")?.unbind(),
             safe_unknown: uuid.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
@@ -288,11 +286,15 @@ impl<'py> Recorder<'py> {
         } else if class.is(self.classes.uuid.bind(py)) {
             Step::Uuid(object.getattr("int")?.extract()?)
         } else if let Ok(made) = object.cast_exact::<PyDateTime>() {
-            Step::DateTime {
-                date: (made.get_year(), made.get_month(), made.get_day()),
-                time: (made.get_hour(), made.get_minute(), made.get_second(), made.get_microsecond()),
-                zone: made.get_tzinfo().map(Bound::unbind),
-            }
+            let day = Day { year: made.get_year() as u16, month: made.get_month(), day: made.get_day() };
+            let clock = Clock {
+                hour: made.get_hour(),
+                minute: made.get_minute(),
+                second: made.get_second(),
+                microsecond: made.get_microsecond(),
+                fold: made.get_fold(),
+            };
+            Step::DateTime(day, clock, made.get_tzinfo().map(Bound::unbind))
         } else if let Ok(made) = object.cast_exact::<PyDate>() {
             Step::Date(made.get_year(), made.get_month(), made.get_day())
         } else {
