@@ -989,9 +989,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     }
 
     fn int_text(&mut self, digits: &str) -> Step<'a, S, S::Value> {
-        match digits.parse() {
-            Ok(value) => self.sink.int(value),
-            Err(_) => {
+        const LONGEST: usize = 20; // of those that fit into a word
+        match (digits.len() <= LONGEST).then(|| digits.parse()) {
+            Some(Ok(value)) => self.sink.int(value),
+            _ => {
                 limits::check(digits.len() as u64, self.budget.limits().int_digits, Limit::IntDigits)?;
                 // Conversion is quadratic in the digits.
                 self.budget.work(digits.len() * digits.len() / 256)?;

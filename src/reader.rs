@@ -203,8 +203,8 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The integer that is the rest of the line, if it has at most 18 digits as Python writes them, and behind
-    /// them an L if that is `long`; none leaves the line alone.
+    /// The integer that is the rest of the line, if it is one of 64 bits as Python writes it, and behind it is an
+    /// L if that is `long`; none leaves the line alone.
     #[inline]
     pub fn integer(&mut self, long: bool) -> Option<i64> {
         let (negative, digits) = match self.rest {
@@ -215,17 +215,18 @@ impl<'a> Reader<'a> {
         if !matches!(digits.first()?, b'1'..=b'9') {
             return None;
         }
-        let mut value = 0;
-        for (count, &byte) in digits.iter().take(19).enumerate() {
+        let mut value = 0_u64;
+        for (count, &byte) in digits.iter().take(20).enumerate() {
             let end = match (byte, digits.get(count + 1)) {
-                (b'0'..=b'9', _) if count < 18 => {
-                    value = value * 10 + i64::from(byte - b'0');
+                (b'0'..=b'9', _) if count < 19 => {
+                    value = value * 10 + u64::from(byte - b'0');
                     continue;
                 }
                 (b'\n', _) => count + 1,
                 (b'L', Some(b'\n')) if long => count + 2,
                 _ => return None,
             };
+            let value = i64::try_from(value).ok()?;
             self.rest = digits.get(end..)?;
             return Some(if negative { -value } else { value });
         }
@@ -243,6 +244,24 @@ impl<'a> Reader<'a> {
             None => Err(ErrorKind::Truncated.into()),
         }
     }
+}
+
+/// A decimal integer over 64 bits, of up to 128, as two's complement, little-endian.
+pub fn wide(text: &str) -> Option<[u8; 17]> {
+    const HALF: usize = 19; // digits that a word has room for
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (high, low) = digits.split_at_checked(digits.len().checked_sub(HALF)?)?;
+    let high: u128 = high.parse().ok()?;
+    let low: u64 = low.parse().ok()?;
+    let value = high.checked_mul(10_u128.pow(HALF as u32))?.checked_add(low.into())?;
+    let mut bytes = [0; 17];
+    if digits.len() == text.len() {
+        bytes[..16].copy_from_slice(&value.to_le_bytes());
+    } else {
+        bytes[..16].copy_from_slice(&i128::try_from(value).ok()?.wrapping_neg().to_le_bytes());
+        bytes[16] = 0xFF;
+    }
+    Some(bytes)
 }
 
 /// An integer of up to eight bytes: two's complement, little-endian.
@@ -302,8 +321,12 @@ mod tests {
         };
         assert_eq!(read(b"12\nx", false), (Some(12), 3));
         assert_eq!(read(b"-12L\nx", true), (Some(-12), 5));
-        assert_eq!(read(b"999999999999999999\n", false), (Some(999_999_999_999_999_999), 19));
-        for other in [&b"12L\n"[..], b"0\n", b"01\n", b"-\n", b"", b"12", b"1_0\n", b"1000000000000000000\n", b"+1\n"] {
+        assert_eq!(read(b"9223372036854775807\n", false), (Some(i64::MAX), 20));
+        assert_eq!(read(b"-9223372036854775807L\n", true), (Some(-i64::MAX), 22));
+        for other in [&b"12L\n"[..], b"0\n", b"01\n", b"-\n", b"", b"12", b"1_0\n", b"+1\n"] {
+            assert_eq!(read(other, false), (None, 0));
+        }
+        for other in [&b"9223372036854775808\n"[..], b"10000000000000000000\n", b"99999999999999999999\n"] {
             assert_eq!(read(other, false), (None, 0));
         }
         let index = |line: &[u8]| Reader::new(line).index();
@@ -311,6 +334,21 @@ mod tests {
         for other in [&b""[..], b"\n", b"1", b"-1\n", b"123456789\n"] {
             assert_eq!(index(other), None);
         }
+    }
+
+    #[test]
+    fn a_wide_integer_of_text_is_the_one_that_a_library_reads() {
+        for digits in ["9", "18446744073709551616", "10000000000000000000", "340282366920938463463374607431768211455"] {
+            for text in (0..=digits.len()).flat_map(|end| [digits[..end].to_owned(), format!("-{}", &digits[..end])]) {
+                let expected = text.parse::<num_bigint::BigInt>().ok();
+                match wide(&text).map(|raw| num_bigint::BigInt::from_signed_bytes_le(&raw)) {
+                    Some(value) => assert_eq!(Some(value), expected),
+                    None => assert!(text.len() < 22 || text.len() > 39, "{text}"),
+                }
+            }
+        }
+        assert_eq!(wide("340282366920938463463374607431768211456"), None);
+        assert_eq!(wide("-340282366920938463463374607431768211455"), None);
     }
 
     #[test]

@@ -127,7 +127,8 @@ pub fn digits(line: &[u8]) -> Result<&str, Error> {
     };
     let plain = match unsigned {
         [b'0'] => true,
-        [b'1'..=b'9', ..] => unsigned.iter().all(u8::is_ascii_digit),
+        // All of them, so that several are looked at together.
+        [b'1'..=b'9', ..] => unsigned.iter().fold(true, |plain, byte| plain & byte.is_ascii_digit()),
         _ => false,
     };
     match std::str::from_utf8(line) {

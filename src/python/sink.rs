@@ -12,6 +12,7 @@ use pyo3::types::{
 
 use crate::error::{ErrorKind, Failure};
 use crate::machine::{Identities, Scratch};
+use crate::reader;
 use crate::sink::{Clock, Day, Factory, How, Keys, KnownValue, Made, Sink, SmallDecimal, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 
@@ -219,6 +220,9 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         passed(ffi::big_int(self.py, bytes)).map(Bound::into_any)
     }
     fn int_text(&mut self, digits: &str) -> Built<'py> {
+        if let Some(raw) = reader::wide(digits) {
+            return self.big_int(&raw);
+        }
         // By our own conversion: Python's keeps its own bound on digits.
         let value: num_bigint::BigInt = digits.parse().map_err(|_| ErrorKind::Invalid("integer"))?;
         self.big_int(&value.to_signed_bytes_le())
