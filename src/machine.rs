@@ -438,7 +438,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 op::SETITEM => {
                     let start = self.stack.len().wrapping_sub(2);
                     self.underflow_below(3)?;
-                    self.insert(start)?;
+                    self.set_item(start)?;
                 }
                 op::SETITEMS => {
                     let start = self.pop_mark()?;
@@ -1179,8 +1179,22 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return self.extend(start);
         };
         self.budget.memory(cost::ITEM)?;
-        let value = self.stack.pop().map(Slot::into_value);
-        self.sink.extend(&target, value.into_iter())
+        self.sink.extend(&target, self.stack.pop_value().into_iter())
+    }
+
+    /// SETITEM: the key and the value above `start` go into the dict right below them.
+    #[inline(never)]
+    fn set_item(&mut self, start: usize) -> Step<'a, S> {
+        if self.probes.is_empty()
+            && let Some(depth) = self.stack.plain_pair_depth(|key| self.sink.is_text(key))
+            && let Some(target) = self.open_target(start, depth, S::is_dict)?
+            && let (Some(value), Some(key)) = (self.stack.pop_value(), self.stack.pop_value())
+        {
+            let table = if self.sink.is_empty_dict(&target) { cost::DICT_TABLE } else { 0 };
+            self.budget.memory(table + cost::DICT_ENTRY)?;
+            return self.sink.insert(&target, [key, value].into_iter());
+        }
+        self.insert(start)
     }
 
     /// APPEND, APPENDS: what is above `start` goes into what is right below it.

@@ -183,6 +183,12 @@ impl<V> Stack<V> {
         self.0.pop().map(Item::slot)
     }
 
+    /// Takes the top, which is known to be a value.
+    #[inline(always)]
+    pub(super) fn pop_value(&mut self) -> Option<V> {
+        self.0.pop().map(Item::into_value)
+    }
+
     #[inline(always)]
     pub(super) fn truncate(&mut self, count: usize) {
         self.0.truncate(count);
@@ -280,6 +286,17 @@ impl<V> Stack<V> {
         let pairs = self.0[start..].as_chunks::<2>().0;
         let plain = |key: &Item<V>| key.meta == Meta::LEAF && key.value.as_ref().is_some_and(&is_text);
         if pairs.iter().all(|[key, _]| plain(key)) { plain_depth(pairs.iter().map(|[_, value]| value)) } else { None }
+    }
+
+    /// The same of the two on top.
+    #[inline(always)]
+    pub(super) fn plain_pair_depth(&self, is_text: impl Fn(&V) -> bool) -> Option<u16> {
+        match self.0.last_chunk() {
+            Some([Item { value: Some(key), meta: Meta::LEAF }, Item { value: Some(_), meta }]) if is_text(key) => {
+                Some(meta.depth())
+            }
+            _ => None,
+        }
     }
 
     /// Takes the note off the slots from `start` on that they were open or shared. The first one that is no
