@@ -1,4 +1,4 @@
-"""What a profile-guided build is trained by: every face, on old sessions and on values of each kind.
+"""What a profile-guided build is trained by: each face, on old sessions and values of each kind.
 
     python -m benches.training
 
