@@ -1231,10 +1231,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if count == 0 {
             return self.underflow_below(1);
         }
-        let known = self.sink.knows(&self.stack.keys(start));
+        // A dict whose table is simulated is told of each key.
+        let unwatched = self.probes.is_empty();
+        let known = unwatched && self.sink.knows(&self.stack.keys(start));
         let plain = match known {
             true => self.stack.plain_depth(start),
-            false if self.probes.is_empty() => self.stack.plain_pairs_depth(start, |key| self.sink.is_text(key)),
+            false if unwatched => self.stack.plain_pairs_depth(start, |key| self.sink.is_text(key)),
             false => None,
         };
         if let Some(depth) = plain

@@ -163,7 +163,13 @@ impl Tables {
     #[inline(never)]
     fn knows_other<'py>(&mut self, py: Python<'py>, keys: &impl sink::Keys<Bound<'py, PyAny>>) -> bool {
         // The first and the last key and their number find the set; all keys are compared.
-        let ends = [keys.iter().next(), keys.iter().next_back()].into_iter().flatten().flatten();
+        let (Some(Some(first)), Some(Some(last))) = (keys.iter().next(), keys.iter().next_back()) else {
+            return false;
+        };
+        if !first.is_exact_instance_of::<PyString>() {
+            return false;
+        }
+        let ends = [first, last].into_iter();
         let hash = ends.fold(keys.iter().len() as u64, |hash, key| mix(hash, ffi::known_hash(key) as u64));
         let place = 2 * (hash >> 57) as usize;
         let Some(at) = (place..place + 2).find(|&at| self.shapes.get(at).is_some_and(|shape| shape.is_of(keys))) else {
