@@ -214,7 +214,8 @@ $(NEWER_VENV)/test.done: requirements/newer.txt
 	$(NEWER_VENV)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-# Not optimised, since that takes minutes. PYO3_PYTHON has to be this one here.
+# Not optimised, and without a profile, since that takes minutes. PYO3_PYTHON has to be this one here.
+$(NEWER_VENV)/installed.done: export MATURIN_PGO :=
 $(NEWER_VENV)/installed.done: export PYO3_PYTHON := $(abspath $(NEWER_VENV)/bin/python)
 $(NEWER_VENV)/installed.done: $(NEWER_VENV)/test.done $(VENV)/build.done $(SOURCES)
 	@rm -rf $(NEWER_VENV)/wheel
