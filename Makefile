@@ -12,7 +12,7 @@ endif
 
 # With PGO=1 the wheel as it is released, optimised by a profile of benches/training.py; that takes three minutes.
 # It is also what the benchmarks time. In an environment of its own, for the instruction counts are of the plain one.
-ifneq ($(PGO)$(filter wheel bench faces plots,$(MAKECMDGOALS)),)
+ifneq ($(PGO)$(filter wheel profdata bench faces plots,$(MAKECMDGOALS)),)
 override TAG := $(TAG)-pgo
 LLVM := $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 PROFDATA := /usr/lib/llvm-$(LLVM)/bin/llvm-profdata
