@@ -81,8 +81,8 @@ profdata: ## on Debian and as root, install the reader of Rust's profiles where 
 	@if ! [ -x "$$(rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata" ] && [ -f /etc/debian_version ]; then \
 		if ! [ -x $(PROFDATA) ] && [ "$$(id -u)" = 0 ]; then apt-get update --quiet=2 </dev/null && \
 			DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends llvm-$(LLVM) </dev/null; fi; \
-		mkdir -p target/llvm && cd target/llvm && \
-		printf '#!/bin/sh\n[ "$$1" = --version ] || exec $(PROFDATA) "$$@"\n' >llvm-profdata && chmod +x llvm-profdata; \
+		if [ -x $(PROFDATA) ]; then mkdir -p target/llvm && cd target/llvm && \
+			printf '#!/bin/sh\n[ "$$1" = --version ] || exec $(PROFDATA) "$$@"\n' >llvm-profdata && chmod +x llvm-profdata; fi; \
 	fi
 
 bench: $(VENV)/floor.done ## compare safe_loads with pickle.loads and others; options of benches/loads.py in ARGS
