@@ -420,6 +420,17 @@ def test_a_datetime_is_the_one_that_its_class_makes(zone: Any, protocol: int) ->
     assert len({id(one.tzinfo) for one in made}) == 1
 
 
+def test_a_datetime_is_a_datetime_though_its_module_calls_another_class_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Frozen(datetime):
+        __slots__ = ()
+
+    data = pickle.dumps(MOMENTS)
+    monkeypatch.setattr("datetime.datetime", Frozen)
+    assert {type(moment) for moment in safe_loads(data, policy=Policy())} == {datetime}
+
+
 @pytest.mark.parametrize("zone", [None, timezone(timedelta(hours=1))], ids=str)
 def test_datetimes_are_freed_with_the_zone_that_they_hold(zone: Any) -> None:
     data = pickle.dumps([moment.replace(tzinfo=zone) for moment in MOMENTS * 200])

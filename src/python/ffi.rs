@@ -470,13 +470,15 @@ impl SmallDecimals {
     }
 }
 
-/// The class datetime, if its instances are laid out as its header says, which is looked up in samples.
+/// The class of datetimes, if its instances are laid out as its header says, which is looked up in samples.
 #[derive(Debug)]
 pub struct DateTimes(Py<PyType>);
 
 impl DateTimes {
-    /// Looks at samples, one of them in `zone`; `None` if they are otherwise.
-    pub fn of(class: &Bound<'_, PyType>, zone: &Bound<'_, PyTzInfo>) -> PyResult<Option<Self>> {
+    /// Looks at samples, whose class it is, whatever the module `datetime` calls so by now; `None` if they are
+    /// otherwise.
+    pub fn of(py: Python<'_>) -> PyResult<Option<Self>> {
+        let (utc, class) = (PyTzInfo::utc(py)?, PyDateTime::new(py, 1, 1, 1, 0, 0, 0, 0, None)?.get_type());
         let object = class.as_ptr().cast::<ffi::PyTypeObject>();
         // SAFETY: a live class, whose fields are only read.
         let (size, item, alloc) = unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc) };
@@ -485,11 +487,10 @@ impl DateTimes {
             return Ok(None);
         }
         let (year, microsecond) = (0x07E8, 0x0C_3456);
-        for (zone, fold) in [(None, false), (None, true), (Some(zone), true)] {
+        for (zone, fold) in [(None, false), (None, true), (Some(&*utc), true)] {
             let day = Day { year, month: 2, day: 29 };
             let clock = Clock { hour: 23, minute: 58, second: 57, microsecond, fold };
-            let sample =
-                PyDateTime::new_with_fold(class.py(), year.into(), 2, 29, 23, 58, 57, microsecond, zone, fold)?;
+            let sample = PyDateTime::new_with_fold(py, year.into(), 2, 29, 23, 58, 57, microsecond, zone, fold)?;
             let sample = sample.as_ptr().cast::<ffi::PyDateTime_DateTime>();
             // SAFETY: a live instance of the class; only one with a zone has the last field.
             let alike = unsafe {
@@ -503,7 +504,7 @@ impl DateTimes {
                 return Ok(None);
             }
         }
-        Ok(Some(Self(class.clone().unbind())))
+        Ok(Some(Self(class.unbind())))
     }
 
     #[inline(always)]
@@ -605,7 +606,8 @@ impl Layout {
         // SAFETY: a live dict that nothing else uses meanwhile: the lock is held, and no code runs here.
         // Its second word says that its table is as large as that of the sample, and of the same kind.
         // It was copied as one block like the one that was searched, if the last key stands in its place:
-        // so at each place stands a reference to a value, which is given back for the new one.
+        // so at each place stands a reference to a value, which is given back for the new one. The keys that go
+        // are those that the table holds, so that no code runs for them either.
         unsafe {
             let table = (*object).ma_keys.cast::<usize>();
             if !(*object).ma_values.is_null() || *table.add(1) as u64 != self.kind || *table.add(end - 1) != last {

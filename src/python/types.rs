@@ -3,7 +3,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyModule, PyType, PyTzInfo};
+use pyo3::types::{PyDict, PyModule, PyType};
 
 use crate::sink::{Factory, Ip, Path};
 
@@ -52,10 +52,7 @@ macro_rules! types {
                         let class = py.import("decimal")?.getattr("Decimal")?;
                         SmallDecimals::of(class.cast::<PyType>()?)?
                     },
-                    date_times: {
-                        let class = py.import("datetime")?.getattr("datetime")?;
-                        DateTimes::of(class.cast()?, &*PyTzInfo::utc(py)?)?
-                    },
+                    date_times: DateTimes::of(py)?,
                     uuid_fields: {
                         let class = py.import("uuid")?.getattr("UUID")?;
                         Fields::of(class.cast::<PyType>()?, ["int", "is_safe"])?

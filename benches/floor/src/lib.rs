@@ -138,7 +138,7 @@ impl Classes {
         Ok(Self {
             decimal: py.import("decimal")?.getattr("Decimal")?.unbind(),
             small_decimals: SmallDecimals::of(py.import("decimal")?.getattr("Decimal")?.cast()?)?,
-            date_times: DateTimes::of(py.import("datetime")?.getattr("datetime")?.cast()?, &*PyTzInfo::utc(py)?)?,
+            date_times: DateTimes::of(py)?,
             uuid: uuid.getattr("UUID")?.unbind(),
             object_new: py.import("builtins")?.getattr("object")?.getattr("__new__")?.unbind(),
             safe_unknown: uuid.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
