@@ -135,8 +135,8 @@ def header(facts: Mapping[str, Any]) -> str:
     pgo, lto = ("yes" if facts[flag] else "not stated" for flag in ("pgo", "lto"))
     return (
         f"CPython {facts['python']}, PGO {pgo}, LTO {lto}, {facts['machine']}, "
-        f"{facts['cpus']} CPUs; plainpickle {facts['plainpickle']}, "
-        f"{'as released' if facts['profiled'] else 'built without a profile'}, limits on\n"
+        f"{facts['cpus']} CPUs; plainpickle {facts['plainpickle']}"
+        f"{', as released' if facts['profiled'] else ''}, limits on\n"
         f"python -m {' '.join([_module(), *sys.argv[1:]])}"
     )
 

@@ -13,7 +13,6 @@ import logging
 import pickle
 import sys
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any, Callable
 
 import plainpickle
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus"
-DISTINCT = 256  # payloads of a kind
 BYTES = 200_000  # that each face reads of a kind, so that large ones don't drown the small
 SESSIONS = 20_000_000  # and of sessions, which are what most loads are about
 
@@ -66,8 +64,7 @@ def main() -> None:
     logging.disable()  # refusals, which are left out
     read(list(old_sessions()), SESSIONS)
     for workload in WORKLOADS:
-        rng = Random(f"training {workload.key}")
-        values = [workload.make(rng) for _ in range(min(workload.count, DISTINCT))]
+        values = workload.values(seed="training ")
         total = SESSIONS if workload.title.endswith("session") else BYTES
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
             payloads = [pickle.dumps(value, protocol) for value in values]

@@ -189,9 +189,9 @@ class Workload:
     make: Callable[[Random], Any]
     count: int = 1  # distinct payloads, rotated
 
-    def values(self, most: int = POOL) -> list[Any]:
-        """The same ones in every run."""
-        rng = Random(self.key)
+    def values(self, most: int = POOL, *, seed: str = "") -> list[Any]:
+        """The same ones in every run; others with another seed."""
+        rng = Random(seed + self.key)
         return [self.make(rng) for _ in range(min(most, self.count))]
 
 

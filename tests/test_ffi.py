@@ -54,6 +54,17 @@ def same_table(value: dict[Any, Any], data: bytes) -> None:
     assert sys.getsizeof(value) == sys.getsizeof(expected)
 
 
+def assert_nothing_stays_behind(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            safe_loads(data)
+        assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    finally:
+        tracemalloc.stop()
+
+
 # ---- lists
 
 
@@ -382,14 +393,7 @@ def test_decimals_are_freed_and_are_nobody_elses() -> None:
     assert kept == other == values
     assert all(one is not another for one, another in zip(kept, other))
     assert gc.is_tracked(kept[0]) is gc.is_tracked(values[0])
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(20):
-            safe_loads(data)
-        assert tracemalloc.get_traced_memory()[0] - before < 10_000
-    finally:
-        tracemalloc.stop()
+    assert_nothing_stays_behind(data)
 
 
 # ---- datetimes
@@ -440,14 +444,7 @@ def test_datetimes_are_freed_with_the_zone_that_they_hold(zone: Any) -> None:
     del made
     freed = references - sys.getrefcount(held)
     assert freed == (0 if zone is None else count)
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(20):
-            safe_loads(data)
-        assert tracemalloc.get_traced_memory()[0] - before < 10_000
-    finally:
-        tracemalloc.stop()
+    assert_nothing_stays_behind(data)
 
 
 # ---- text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from random import Random
 
 from benches.workloads import WORKLOADS
 
@@ -13,9 +12,7 @@ DISTINCT = 32  # tapes of a kind
 def main() -> None:
     floor = importlib.import_module("plainpickle_floor")
     for workload in WORKLOADS:
-        rng = Random(f"training {workload.key}")
-        values = [workload.make(rng) for _ in range(min(workload.count, DISTINCT))]
-        tapes = floor.tapes(values)
+        tapes = floor.tapes(workload.values(DISTINCT, seed="training "))
         for _ in range({"a": 100, "b": 10}.get(workload.key, 3)):
             for tape in tapes:
                 floor.build(tape)
