@@ -382,8 +382,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         // The long way has found the class, the arguments and the key, and says what is wrong.
         let size = raw.len();
-        let long = size > 16 && (size > 17 || raw[16] != 0) || raw.last().is_none_or(|&high| high >= 0x80);
-        let long = long || size as u64 * 8 > self.budget.limits().int_bits;
+        let long = size as u64 * 8 > self.budget.limits().int_bits
+            || size > 16 && (size > 17 || raw[16] != 0)
+            || raw.last().is_none_or(|&high| high >= 0x80);
         if key != self.uuid_key || key == Index::EMPTY || long || self.holes > 0 || !self.is_new_uuid() {
             return Ok(false);
         }

@@ -152,7 +152,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         self.underflow_below(1)?;
         let index = self.keep_top()?;
-        self.push_index(index)
+        self.push_indexes([index])
     }
 
     #[inline]
@@ -162,16 +162,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         }
         self.underflow_below(1)?;
         let index = self.keep_top()?;
-        self.push_index(index)
+        self.push_indexes([index])
     }
 
-    #[inline(always)]
-    fn push_index(&mut self, index: Index) -> Step<'a, S> {
-        reserve(&mut self.memo)?;
-        self.memo.push(index);
-        Ok(())
-    }
-
+    /// Appends entries.
     #[inline(always)]
     pub(super) fn push_indexes<const N: usize>(&mut self, indexes: [Index; N]) -> Step<'a, S> {
         reserve_for(&mut self.memo, N)?;
@@ -398,7 +392,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if put > 0 {
             self.pass(put, reader)?;
             let index = self.keep_top()?;
-            self.push_index(index)?;
+            self.push_indexes([index])?;
         }
         Ok(())
     }
@@ -427,7 +421,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             // It is made again if something fetches it.
             let index =
                 if S::COUNTED && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
-            self.push_index(index)?;
+            self.push_indexes([index])?;
         }
         self.push(value)
     }
@@ -438,7 +432,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let put = self.next_put(reader, 0);
         if put > 0 {
             self.pass(put, reader)?;
-            self.push_index(index)?;
+            self.push_indexes([index])?;
         }
         Ok(())
     }
@@ -450,7 +444,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if put > 0 {
             self.pass(put, reader)?;
             let index = self.keep(entry())?;
-            self.push_index(index)?;
+            self.push_indexes([index])?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! The stack: what stands on it, in two words each, and the marks.
 
 use crate::error::{Error, ErrorKind, reserve};
-
 use crate::sink::Keys;
 
 use super::memo::NOWHERE;

@@ -124,8 +124,7 @@ impl Tables {
                 && key.hash == hash
                 && let Some(text) = key.held(py, raw)
             {
-                let next = key.next;
-                self.follow(at, next);
+                self.follow(at);
                 return Ok(text);
             }
         }
@@ -133,16 +132,16 @@ impl Tables {
         // The older of two goes.
         self.keys.swap(place, place + 1);
         self.keys[place] = Some(Key { hash, text: made.clone().unbind(), next: place });
-        self.follow(place, place);
+        self.follow(place);
         Ok(made)
     }
 
-    /// Notes that the key at `at`, which the one at `next` followed, follows the last one.
-    fn follow(&mut self, at: usize, next: usize) {
+    /// Notes that the key at `at` follows the last one.
+    fn follow(&mut self, at: usize) {
         if let Some(Some(last)) = self.keys.get_mut(self.last) {
             last.next = at;
         }
-        (self.last, self.due) = (at, next);
+        (self.last, self.due) = (at, self.keys[at].as_ref().map_or(at, |key| key.next));
     }
 
     /// Whether a dict of these keys was seen before. If not, the next one will have been.
