@@ -1,23 +1,89 @@
 //! Text of one byte a character: to bytes, and from them.
 
-/// The bytes that text stands for, if each character is one.
-pub fn encode(text: &str) -> Option<Vec<u8>> {
-    let raw = text.as_bytes();
-    // Characters up to U+00FF take one byte of UTF-8, or two of which the first is below 0xC4.
-    if raw.iter().any(|&byte| byte >= 0xC4) {
+use smallvec::SmallVec;
+
+/// Bytes, of which few have no memory of their own.
+pub type Bytes = SmallVec<[u8; SHORT]>;
+const SHORT: usize = 16;
+
+/// Whether this byte of UTF-8 begins a character from U+0080 to U+00FF. All of them take two.
+#[inline(always)]
+fn is_first(byte: u8) -> bool {
+    byte & 0xFE == 0xC2
+}
+
+/// Whether bytes are the UTF-8 of text in which each character is one byte. All of them are looked at, several
+/// at once.
+fn is_latin1(raw: &[u8]) -> bool {
+    let (Some(&first), Some(&last)) = (raw.first(), raw.last()) else {
+        return true;
+    };
+    let is_rest = |byte: u8| byte & 0xC0 == 0x80;
+    let wrong = |byte: u8| byte >= 0xC0 && !is_first(byte);
+    let pairs = raw.iter().zip(&raw[1..]);
+    let fits = pairs.fold(true, |fits, (&one, &next)| fits & !wrong(one) & (is_first(one) == is_rest(next)));
+    fits && !is_rest(first) && !is_first(last) && !wrong(last)
+}
+
+/// The bytes that text in UTF-8 stands for, if each character is one.
+pub fn encode(raw: &[u8]) -> Option<Bytes> {
+    if raw.len() <= SHORT {
+        return encode_short(raw);
+    }
+    if !is_latin1(raw) {
         return None;
     }
-    let mut out = vec![0; raw.len()];
-    let (mut end, mut previous) = (0, 0u8);
-    for &byte in raw {
-        // No branch: random bytes would mispredict half of them. A first byte is written over.
-        let rest = u8::from(byte & 0xC0 == 0x80);
-        out[end] = (byte & !(rest * 0xC0)) | (rest * (previous << 6));
-        end += usize::from(byte < 0xC0);
-        previous = byte;
-    }
+    let mut out = Bytes::from_elem(0, raw.len());
+    let end = squeeze(raw, &mut out);
     out.truncate(end);
     Some(out)
+}
+
+/// The same of short text, each character for itself.
+fn encode_short(mut raw: &[u8]) -> Option<Bytes> {
+    let (mut out, mut end) = ([0; SHORT], 0);
+    while let Some((&first, rest)) = raw.split_first() {
+        let byte;
+        (byte, raw) = match rest {
+            _ if first < 0x80 => (first, rest),
+            [next @ 0x80..=0xBF, rest @ ..] if is_first(first) => (first << 6 | next & 0x3F, rest),
+            _ => return None,
+        };
+        *out.get_mut(end)? = byte;
+        end += 1;
+    }
+    Some(Bytes::from_buf_and_len(out, end))
+}
+
+/// Writes the characters of such text, and tells how many they are.
+fn squeeze(raw: &[u8], out: &mut [u8]) -> usize {
+    let (mut end, mut previous) = (0, 0);
+    let (words, tail) = raw.as_chunks::<8>();
+    for word in words {
+        if u64::from_ne_bytes(*word) & 0x8080_8080_8080_8080 == 0
+            && let Some(place) = out.get_mut(end..).and_then(|rest| rest.first_chunk_mut())
+        {
+            *place = *word;
+            end += word.len();
+            continue;
+        }
+        for &byte in word {
+            (end, previous) = put(out, end, previous, byte);
+        }
+    }
+    for &byte in tail {
+        (end, previous) = put(out, end, previous, byte);
+    }
+    end
+}
+
+/// Writes a byte without a branch: random ones would mispredict half of them. A first byte is written over.
+#[inline(always)]
+fn put(out: &mut [u8], end: usize, previous: u8, byte: u8) -> (usize, u8) {
+    if let Some(place) = out.get_mut(end) {
+        *place = byte | u8::from(previous == 0xC3) << 6;
+    }
+    (end + usize::from(byte < 0xC0), byte)
 }
 
 /// Appends text whose characters are the bytes.
@@ -32,4 +98,33 @@ pub fn decode(out: &mut Vec<u8>, raw: &[u8]) {
         end += 1 + usize::from(wide);
     }
     out.truncate(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_character_up_to_u00ff_is_one_byte_and_back() {
+        let all: Vec<u8> = (0..=255).chain(32..127).chain(128..=255).rev().collect();
+        for size in 0..all.len() {
+            let text: String = all[..size].iter().copied().map(char::from).collect();
+            assert_eq!(encode(text.as_bytes()).as_deref(), Some(&all[..size]));
+            let mut decoded = Vec::new();
+            decode(&mut decoded, &all[..size]);
+            assert_eq!(decoded, text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn all_else_is_no_latin1() {
+        let others = ["\u{100}", "\u{7FF}", "\u{800}", "\u{FFFF}", "\u{1F600}"].map(str::as_bytes);
+        for wrong in others.into_iter().chain([&b"\x80"[..], b"\xC2", b"\xC3a", b"\xC0\x80", b"\xC1\xBF", b"\xFF"]) {
+            for before in ["", "a", "ordinary text", "\u{E9}"] {
+                for behind in ["", "a", "ordinary text", "\u{E9}"] {
+                    assert_eq!(encode(&[before.as_bytes(), wrong, behind.as_bytes()].concat()), None);
+                }
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZero;
 
 use crate::error::{Error, ErrorKind, Failure, reserve};
+use crate::latin1;
 use crate::limits::{self, Budget, Limit, Limits};
 use crate::opcode::op;
 use crate::policy::{self, Policy, Target};
@@ -248,6 +249,8 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     late_depth: u16,
     /// What the memo has for the name of a UUID's number, once that was found.
     uuid_key: Index,
+    /// The same for the name of the encoding by which protocols below 3 write bytes.
+    latin1_name: Index,
     /// Whether no integer of 64 bits is too long.
     words_fit: bool,
     /// Scratch space of the walk over a key.
@@ -294,6 +297,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             depths: HashMap::default(),
             late_depth: 0,
             uuid_key: Index::EMPTY,
+            latin1_name: Index::EMPTY,
             words_fit: limits.int_bits >= 64,
             walk: Vec::new(),
         })
@@ -331,17 +335,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let index = reader.u8()?;
                     self.put(index.into())?;
                 }
-                op::BINGET => {
-                    let index = reader.u8()?;
+                op::BINGET | op::LONG_BINGET => {
+                    let index = reader.index_of(byte)?;
                     self.get(index.into())?;
                 }
                 op::LONG_BINPUT => {
                     let index = reader.u32()?;
                     self.put(index.into())?;
-                }
-                op::LONG_BINGET => {
-                    let index = reader.u32()?;
-                    self.get(index.into())?;
                 }
                 op::SHORT_BINUNICODE => {
                     let raw = reader.counted1()?;
@@ -478,6 +478,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn line(&mut self, byte: u8) -> Step<'a, S> {
         if byte == op::UNICODE {
             let line = self.reader.line()?;
+            if !S::OPAQUE && !S::SALVAGE && self.stack.top_global().is_some() {
+                return self.push_line_argument(line);
+            }
             let text = self.unicode(line)?;
             return self.push(text);
         }
@@ -909,7 +912,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(());
         }
         let mut reader = self.reader;
-        match self.called(raw, reader)? {
+        match self.called(raw, latin1::encode, reader)? {
             Some(behind) => reader = behind,
             None => {
                 let text = self.sink.utf8(raw)?;
@@ -917,6 +920,19 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             }
         }
         self.reader = reader;
+        Ok(())
+    }
+
+    /// The same of a line.
+    #[inline(never)]
+    fn push_line_argument(&mut self, line: &'a [u8]) -> Step<'a, S> {
+        match self.called(line, text::raw_unicode_escape_latin1, self.reader)? {
+            Some(behind) => self.reader = behind,
+            None => {
+                let text = self.unicode(line)?;
+                self.push(text)?;
+            }
+        }
         Ok(())
     }
 
@@ -931,6 +947,11 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if memchr::memchr(b'\\', line).is_none() && line.is_ascii() {
             return self.text(line);
         }
+        self.unescaped(line)
+    }
+
+    /// The same where it is no key.
+    fn unescaped(&mut self, line: &'a [u8]) -> Step<'a, S, S::Value> {
         if let Some(text) = self.sink.raw_unicode_escape(line)? {
             return Ok(text);
         }

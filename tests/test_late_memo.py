@@ -87,7 +87,7 @@ class Writer:
         self.data += step
         if style:
             at = len(self.memo) if index is None else index
-            self.put(style, at, value=step[:1] not in b"c")
+            self.put(style, at, value=step.lstrip(b"(")[:1] not in b"c")
 
     def values(self) -> list[int]:
         """The indices of what may stand as a value."""
@@ -181,6 +181,46 @@ def test_a_zone_in_the_memo_makes_datetimes_whose_arguments_can_be_fetched() -> 
             for index in [*writer.values(), *writer.values()]:
                 writer.data += get(index)
             agree(writer.data + b"t.")
+
+
+MADE_OF_BYTES: dict[str, tuple[Step, bytes]] = {
+    "bytes": (b"", bytes(range(256))),
+    "ASCII bytes": (b"", b"no more than ASCII, and so long that it is looked at by words"),
+    "datetime": (glob("datetime.datetime"), MOMENT),
+    "datetime of a zone": (glob("datetime.datetime"), MOMENT),
+    "date": (glob("datetime.date"), MOMENT[:4]),
+    "time": (glob("datetime.time"), MOMENT[4:]),
+}
+
+
+@pytest.mark.parametrize("kind", ["empty", "hole", "filled"])
+@pytest.mark.parametrize("marked", [False, True], ids=["counted", "marked"])
+@pytest.mark.parametrize("made", MADE_OF_BYTES)
+def test_arguments_of_old_protocols_can_be_fetched(made: str, marked: bool, kind: str) -> None:
+    """Bytes are a call there; before protocol 2 all arguments stand above a mark."""
+    rng = Random(made + kind)
+    callee, raw = MADE_OF_BYTES[made]
+    line = pickle.dumps(raw.decode("latin1"), 0).partition(b"\np")[0] + b"\n"
+    mark, one, two = (b"(", b"t", b"t") if marked else (b"", b"\x85", b"\x86")
+    for style, encoded in itertools.product(PUTS, [text(raw.decode("latin1")), line] * 25):
+        writer = Writer()
+        writer.data = b"\x80\x02" + PADDING + b"("
+        before(writer, kind)
+        for step in UTC:
+            writer.step(step, style)
+        zone = list(writer.memo)[-1]
+        writer.step(text("latin1"), style)
+        name = list(writer.memo)[-1]
+        steps = [glob("_codecs.encode"), mark + encoded, rng.choice(GETS)(name), two, b"R"]
+        if made == "datetime of a zone":
+            steps = [callee, mark + steps[0], *steps[1:], rng.choice(GETS)(zone), two, b"R"]
+        elif callee:
+            steps = [callee, mark + steps[0], *steps[1:], one, b"R"]
+        for step in steps:
+            writer.step(step, rng.choice([style, style, style, None]))
+        for index in [*writer.values(), *writer.values()]:
+            writer.data += rng.choice(GETS)(index)
+        agree(writer.data + b"t.")
 
 
 @pytest.mark.parametrize("form", FORMS)

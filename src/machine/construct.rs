@@ -25,13 +25,117 @@ pub(super) const SLOW: usize = 400;
 /// An argument list; few have more than four.
 pub(super) type Args<V> = SmallVec<[Slot<V>; 4]>;
 /// The bytes of a date or time.
-type Raw = SmallVec<[u8; DATETIME_BYTES]>;
+type Raw = latin1::Bytes;
 
-/// Text up to this size is encoded here; CPython is faster where it is long.
-const ENCODED_BYTES: usize = 256;
 const DATE_BYTES: usize = 4;
 const TIME_BYTES: usize = 6;
 const DATETIME_BYTES: usize = 10;
+
+/// How the arguments of a call are written: TUPLE1 or TUPLE2 behind them, or a mark before them and TUPLE.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Counted,
+    Marked,
+}
+
+impl Form {
+    /// The opcode that makes a tuple of so many.
+    #[inline(always)]
+    fn tuple(self, count: u8) -> u8 {
+        match self {
+            Self::Counted => op::TUPLE1 - 1 + count,
+            Self::Marked => op::TUPLE,
+        }
+    }
+}
+
+/// Opcodes that are looked at before they are carried out, all together or not at all.
+struct Ahead<'a> {
+    reader: Reader<'a>,
+    /// The index under which a PUT appends to the memo.
+    next: usize,
+    /// Whether MEMOIZE appends, too.
+    memoizes: bool,
+}
+
+impl<'a> Ahead<'a> {
+    /// Passes over an opcode without an argument, if it is the next one.
+    #[inline(always)]
+    fn is(&mut self, byte: u8) -> bool {
+        match self.reader.rest() {
+            [next, rest @ ..] if *next == byte => {
+                self.reader = self.reader.at_rest(rest);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The next opcode, if it is a PUT that appends to the memo.
+    #[inline(always)]
+    fn put(&mut self) -> Option<u8> {
+        let (put, rest) = match self.reader.rest() {
+            [op::MEMOIZE, rest @ ..] if self.memoizes => (op::MEMOIZE, rest),
+            [op::BINPUT, index, rest @ ..] if usize::from(*index) == self.next => (op::BINPUT, rest),
+            [op::LONG_BINPUT, a, b, c, d, rest @ ..] if u32::from_le_bytes([*a, *b, *c, *d]) as usize == self.next => {
+                (op::LONG_BINPUT, rest)
+            }
+            [op::PUT, rest @ ..] => match line_index(self.reader.at_rest(rest)) {
+                Some((index, reader)) if index == self.next => (op::PUT, reader.rest()),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        self.reader = self.reader.at_rest(rest);
+        self.next = self.next.wrapping_add(1);
+        Some(put)
+    }
+
+    /// The next opcode, if it is a GET, and its index.
+    #[inline(always)]
+    fn get(&mut self) -> Option<(u8, usize)> {
+        let (get, index, rest) = match self.reader.rest() {
+            [op::BINGET, index, rest @ ..] => (op::BINGET, usize::from(*index), rest),
+            [op::LONG_BINGET, a, b, c, d, rest @ ..] => {
+                (op::LONG_BINGET, u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest)
+            }
+            [op::GET, rest @ ..] => {
+                let (index, reader) = line_index(self.reader.at_rest(rest))?;
+                (op::GET, index, reader.rest())
+            }
+            _ => return None,
+        };
+        self.reader = self.reader.at_rest(rest);
+        Some((get, index))
+    }
+
+    /// Passes over the opcodes that make a call of an only argument, if they come next: the PUTs of the argument and
+    /// of its tuple.
+    #[inline(always)]
+    fn only_argument(&mut self, form: Form) -> Option<[Option<u8>; 2]> {
+        let only = self.put();
+        let called = self.is(form.tuple(1));
+        let tuple = self.put();
+        (called && self.is(op::REDUCE)).then_some([only, tuple])
+    }
+
+    /// The same with a second argument out of the memo: the PUTs, GET and TUPLE, and its index. `late`: what stands
+    /// for the first one.
+    #[inline(always)]
+    fn second_argument(&mut self, late: Index, form: Form) -> Option<([Option<u8>; 2], [u8; 2], usize)> {
+        let first = self.put();
+        let (get, index) = self.get()?;
+        let called = self.is(form.tuple(2));
+        let pair = self.put();
+        (called && self.is(op::REDUCE) && late.is_pairable()).then_some(([first, pair], [get, form.tuple(2)], index))
+    }
+}
+
+/// The index on a line, and what is behind it.
+#[inline(never)]
+fn line_index(mut reader: Reader<'_>) -> Option<(usize, Reader<'_>)> {
+    Some((reader.index()?.try_into().ok()?, reader))
+}
 
 /// What makes a call of an only argument.
 const CALL: [u8; 5] = [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, op::MEMOIZE];
@@ -88,28 +192,31 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// The row of the global on top of the stack, if what comes next can be its only argument.
     #[inline(always)]
     fn callee(&self) -> Option<&'static Row> {
+        if self.stack.len() > self.fence() { self.callable() } else { None }
+    }
+
+    /// The same where there may be a mark in between.
+    #[inline(always)]
+    fn callee_of(&self) -> Option<(&'static Row, Form)> {
+        let (size, mark) = (self.stack.len(), self.fence());
+        let form = match size > mark {
+            true => Form::Counted,
+            false if size > self.marks.below().start => Form::Marked,
+            false => return None,
+        };
+        Some((self.callable()?, form))
+    }
+
+    #[inline(always)]
+    fn callable(&self) -> Option<&'static Row> {
         let class = self.stack.top_global()?;
-        if S::OPAQUE || S::SALVAGE || self.stack.len() <= self.fence() {
+        if S::OPAQUE || S::SALVAGE {
             return None;
         }
         match self.globals[class as usize].target {
             Target::Known(row, _) if row.uses & globals::CALL != 0 => Some(row),
             _ => None,
         }
-    }
-
-    /// Whether TUPLE1 and REDUCE come next, each with its PUT.
-    #[inline(always)]
-    fn is_argument(&self, reader: &Reader<'a>) -> bool {
-        if let [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, ..] = reader.rest() {
-            return self.holes == 0;
-        }
-        let put = self.next_put(reader, 0);
-        let Some([op::TUPLE1, rest @ ..]) = reader.rest().get(put..) else {
-            return false;
-        };
-        let put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
-        rest.get(put) == Some(&op::REDUCE)
     }
 
     /// Pays for a call that is carried out ahead as for what it stands for: a tuple, its items and leaves.
@@ -121,80 +228,119 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(())
     }
 
-    /// Puts `value` in the place of the global on top of the stack, behind the PUTs, TUPLE1 and REDUCE
-    /// that come next. `late`: what stands for the argument and for its tuple.
+    /// Tells the sink of opcodes that were looked at ahead.
     #[inline(always)]
-    fn push_called(&mut self, value: S::Value, late: [Index; 2], reader: &mut Reader<'a>) -> Step<'a, S> {
-        if let [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE, rest @ ..] = reader.rest()
-            && self.holes == 0
-        {
-            [op::MEMOIZE, op::TUPLE1, op::MEMOIZE, op::REDUCE].into_iter().for_each(|byte| self.sink.opcode(byte));
-            *reader = reader.at_rest(rest);
-            self.push_indexes(late)?;
-        } else {
-            self.put_late(reader, late[0])?;
-            self.pass(1, reader)?;
-            self.put_late(reader, late[1])?;
-            self.pass(1, reader)?;
-        }
-        self.stack.replace_top(value);
-        self.put_next(reader)
+    fn tell<const N: usize>(&mut self, opcodes: [Option<u8>; N]) {
+        opcodes.into_iter().flatten().for_each(|byte| self.sink.opcode(byte));
     }
 
-    /// What is made of the text that was just read, if a Decimal, or bytes, is all it is for.
+    /// What a call makes, in the place of the global on top of the stack; the PUT behind it, if there is one.
     #[inline(always)]
-    pub(super) fn called(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
-        match self.callee() {
-            Some(row) if row.known == Known::Decimal => self.decimal_called(raw, reader),
-            Some(row) if row.known == Known::Encode => self.encode_called(raw, reader),
+    fn push_called(&mut self, value: S::Value, form: Form, mut ahead: Ahead<'a>) -> Step<'a, S, Reader<'a>> {
+        if form == Form::Marked {
+            self.marks.pop()?;
+        }
+        if let Some(put) = ahead.put() {
+            self.tell([Some(put)]);
+            let made = self.keep_value(&value)?;
+            self.push_indexes([made])?;
+        }
+        self.stack.replace_top(value);
+        Ok(ahead.reader)
+    }
+
+    /// What is made of the text that was just read, if a Decimal, or bytes, is all it is for. `encode`: its bytes
+    /// in latin1.
+    #[inline(always)]
+    pub(super) fn called(
+        &mut self,
+        raw: &'a [u8],
+        encode: fn(&[u8]) -> Option<latin1::Bytes>,
+        reader: Reader<'a>,
+    ) -> Step<'a, S, Option<Reader<'a>>> {
+        match self.callee_of() {
+            Some((row, form)) if row.known == Known::Decimal => self.decimal_called(raw, form, reader),
+            Some((row, form)) if row.known == Known::Encode => self.encode_called(raw, encode, form, reader),
             _ => Ok(None),
         }
     }
 
     /// The bytes of `_codecs.encode(text, "latin1")`, as protocols below 3 write them, out of the text
     /// that was just read; or the datetime, date or time that is made of them right away.
-    fn encode_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
-        if raw.len() > ENCODED_BYTES {
-            return Ok(None);
-        }
-        let leaf = self.offset;
-        let put = self.next_put(&reader, 0);
-        let (get, index) = match reader.rest().get(put..) {
-            Some([op::BINGET, index, op::TUPLE2, ..]) => (2, usize::from(*index)),
-            Some([op::LONG_BINGET, a, b, c, d, op::TUPLE2, ..]) => (5, u32::from_le_bytes([*a, *b, *c, *d]) as usize),
-            _ => return Ok(None),
-        };
-        let rest = reader.rest().get(put + get + 1..).unwrap_or_default();
-        let tuple_put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
-        let (Some(&op::REDUCE), Ok(offset)) = (rest.get(tuple_put), u32::try_from(leaf)) else {
+    fn encode_called(
+        &mut self,
+        raw: &'a [u8],
+        encode: fn(&[u8]) -> Option<latin1::Bytes>,
+        form: Form,
+        reader: Reader<'a>,
+    ) -> Step<'a, S, Option<Reader<'a>>> {
+        let leaf = Index::leaf(self.offset);
+        let mut ahead = self.ahead(reader);
+        let Some((late, [get, tuple], index)) = ahead.second_argument(leaf, form) else {
             return Ok(None);
         };
         // What is wrong is said by the long way.
-        let latin1 = self.late_text(index)? == Some("latin1");
-        let Some(bytes) = std::str::from_utf8(raw).ok().filter(|_| latin1).and_then(latin1::encode) else {
+        if !self.is_latin1(index)? {
+            return Ok(None);
+        }
+        let (Some(bytes), Some(encoding)) = (encode(raw), self.kept_value(index)) else {
             return Ok(None);
         };
+        let encoding = encoding.clone();
         self.pay_arguments(2, 3)?;
         self.budget.memory(bytes.len())?;
         self.budget.work(bytes.len() / 4)?;
-        self.put_late(&mut reader, Index::leaf(leaf))?;
-        self.pass(get, &mut reader)?;
-        self.pass(1, &mut reader)?;
-        if let Some(encoding) = self.kept_value(index).cloned() {
-            self.put_kept(&mut reader, || Entry::Pair(offset, encoding))?;
+        self.pass_second(late, [get, tuple], leaf, encoding)?;
+        let late = [Index::encoded(self.offset), Index::encoded_tuple(self.offset)];
+        if form == Form::Marked {
+            self.marks.pop()?;
         }
-        self.pass(1, &mut reader)?;
         self.stack.pop();
-        if let Some(row) = self.callee()
-            && let Some(behind) =
-                self.moment_called(row, &bytes, [Index::encoded(leaf), Index::encoded_tuple(leaf)], reader)?
+        if let Some((row, form)) = self.callee_of()
+            && let Some(behind) = self.moment_called(row, &bytes, form, late, ahead.reader)?
         {
             return Ok(Some(behind));
         }
-        let value = self.sink.bytes(Cow::Owned(bytes))?;
+        let value = self.sink.bytes(Cow::Owned(bytes.into_vec()))?;
+        let mut reader = ahead.reader;
         self.push(value)?;
         self.put_next(&mut reader)?;
         Ok(Some(reader))
+    }
+
+    /// Whether the memo has the text `latin1` under an index. It is remembered which one that was.
+    #[inline(always)]
+    fn is_latin1(&mut self, index: usize) -> Step<'a, S, bool> {
+        let own = index.wrapping_sub(self.base);
+        if self.memo.get(own).is_some_and(|&found| found != Index::EMPTY && found == self.latin1_name) {
+            return Ok(true);
+        }
+        if self.late_text(index)? != Some("latin1") {
+            return Ok(false);
+        }
+        self.latin1_name = self.memo.get(own).copied().unwrap_or(Index::EMPTY);
+        Ok(true)
+    }
+
+    /// Carries out what was looked at: `puts` of the first argument and of the tuple, and what is in between. `late`:
+    /// what stands for the first argument.
+    #[inline(always)]
+    fn pass_second(
+        &mut self,
+        [first, pair]: [Option<u8>; 2],
+        [get, tuple]: [u8; 2],
+        late: Index,
+        second: S::Value,
+    ) -> Step<'a, S> {
+        self.tell([first, Some(get), Some(tuple), pair, Some(op::REDUCE)]);
+        if first.is_some() {
+            self.push_indexes([late])?;
+        }
+        if pair.is_some() {
+            let pair = self.keep(Entry::Pair(late, second))?;
+            self.push_indexes([pair])?;
+        }
+        Ok(())
     }
 
     /// What is behind the opcodes that make a call of an only argument, as picklers of protocol 4 write them.
@@ -264,46 +410,62 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
             return Ok(true);
         }
-        let (Some((behind, index)), Ok(offset)) = (self.behind_pair(&self.reader), u32::try_from(leaf)) else {
+        let Some((behind, index)) = self.behind_pair(&self.reader) else {
             return Ok(false);
         };
+        let late = Index::leaf(leaf);
         let zone = match self.kept_value(index) {
-            Some(zone) if self.sink.is_zone(zone) => zone.clone(),
+            Some(zone) if late.is_pairable() && self.sink.is_zone(zone) => zone.clone(),
             _ => return Ok(false),
         };
         self.pay_arguments(2, 2)?;
         let value = self.sink.datetime(day, clock, Some(&zone))?;
         [op::BINGET, op::TUPLE2].into_iter().for_each(|byte| self.sink.opcode(byte));
-        let pair = self.keep(Entry::Pair(offset, zone))?;
+        let pair = self.keep(Entry::Pair(late, zone))?;
         let made = self.keep_value(&value)?;
-        self.push_indexes([Index::leaf(leaf), pair, made])?;
+        self.push_indexes([late, pair, made])?;
         [op::MEMOIZE, op::MEMOIZE, op::REDUCE, op::MEMOIZE].into_iter().for_each(|byte| self.sink.opcode(byte));
         self.stack.replace_top(value);
         self.reader = behind;
         Ok(true)
     }
 
-    fn decimal_called(&mut self, raw: &'a [u8], mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+    fn decimal_called(&mut self, raw: &'a [u8], form: Form, reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         // Anything else takes the long way.
-        let Some((number, digits)) = small_decimal(raw).filter(|_| self.is_argument(&reader)) else {
+        let mut ahead = self.ahead(reader);
+        let (Some(puts), Some((number, digits))) = (ahead.only_argument(form), small_decimal(raw)) else {
             return Ok(None);
         };
         self.pay_arguments(1, 2)?;
         self.pay_digits(digits, false)?;
         let value = self.sink.decimal(raw, number)?;
         let leaf = self.offset;
-        self.push_called(value, [Index::leaf(leaf), Index::tuple(leaf)], &mut reader)?;
-        Ok(Some(reader))
+        self.pass_only(puts, form, [Index::leaf(leaf), Index::tuple(leaf)])?;
+        self.push_called(value, form, ahead).map(Some)
+    }
+
+    /// Carries out what was looked at: the PUTs of the argument and of the tuple, and what is in between. `late`: what
+    /// stands for both.
+    #[inline(always)]
+    fn pass_only(&mut self, [only, tuple]: [Option<u8>; 2], form: Form, late: [Index; 2]) -> Step<'a, S> {
+        self.tell([only, Some(form.tuple(1)), tuple, Some(op::REDUCE)]);
+        if only.is_some() {
+            self.push_indexes([late[0]])?;
+        }
+        if tuple.is_some() {
+            self.push_indexes([late[1]])?;
+        }
+        Ok(())
     }
 
     /// A datetime, date or time out of the bytes that were just read, if that is all they are for.
     /// Neither the bytes nor their tuple is made.
     #[inline(always)]
     pub(super) fn moment(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
-        match self.callee() {
-            Some(row) if raw.len() <= DATETIME_BYTES => {
+        match self.callee_of() {
+            Some((row, form)) if raw.len() <= DATETIME_BYTES => {
                 let leaf = self.offset;
-                self.moment_called(row, raw, [Index::leaf(leaf), Index::tuple(leaf)], reader)
+                self.moment_called(row, raw, form, [Index::leaf(leaf), Index::tuple(leaf)], reader)
             }
             _ => Ok(None),
         }
@@ -313,57 +475,58 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         &mut self,
         row: &'static Row,
         raw: &[u8],
+        form: Form,
         late: [Index; 2],
-        mut reader: Reader<'a>,
+        reader: Reader<'a>,
     ) -> Step<'a, S, Option<Reader<'a>>> {
-        let called = self.is_argument(&reader);
         // What is wrong is said by the long way.
-        let value = match row.known {
-            Known::DateTime => match split_datetime(raw) {
-                Some((day, clock)) if called => KnownValue::DateTime(day, clock, None),
-                Some((day, clock)) if late[0].is_leaf() => return self.zoned(day, clock, reader),
-                _ => return Ok(None),
-            },
-            Known::Date if called => match split_date(raw) {
-                Some(day) => KnownValue::Date(day),
-                None => return Ok(None),
-            },
-            Known::Time if called => match split_time(raw) {
-                Some(clock) => KnownValue::Time(clock, None),
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
+        enum Moment {
+            DateTime(Day, Clock),
+            Date(Day),
+            Time(Clock),
+        }
+        let moment = match row.known {
+            Known::DateTime => split_datetime(raw).map(|(day, clock)| Moment::DateTime(day, clock)),
+            Known::Date => split_date(raw).map(Moment::Date),
+            Known::Time => split_time(raw).map(Moment::Time),
+            _ => None,
         };
-        self.pay_arguments(1, 2)?;
-        let value = self.sink.known(value)?;
-        self.push_called(value, late, &mut reader)?;
-        Ok(Some(reader))
-    }
-
-    /// The same with a zone, if that was memoized.
-    fn zoned(&mut self, day: Day, clock: Clock, mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
-        let Ok(leaf) = u32::try_from(self.offset) else {
+        let Some(moment) = moment else {
             return Ok(None);
         };
-        let put = self.next_put(&reader, 0);
-        let Some([op::BINGET, index, op::TUPLE2, rest @ ..]) = reader.rest().get(put..) else {
+        let mut ahead = self.ahead(reader);
+        if let Some(puts) = ahead.only_argument(form) {
+            self.pay_arguments(1, 2)?;
+            let value = match moment {
+                Moment::DateTime(day, clock) => self.sink.datetime(day, clock, None)?,
+                Moment::Date(day) => self.sink.known(KnownValue::Date(day))?,
+                Moment::Time(clock) => self.sink.known(KnownValue::Time(clock, None))?,
+            };
+            self.pass_only(puts, form, late)?;
+            return self.push_called(value, form, ahead).map(Some);
+        }
+        let Moment::DateTime(day, clock) = moment else {
             return Ok(None);
         };
-        let tuple_put = self.next_put(&reader.at_rest(rest), usize::from(put > 0));
-        let zone = match self.kept_value(usize::from(*index)) {
-            Some(zone) if rest.get(tuple_put) == Some(&op::REDUCE) && self.sink.is_zone(zone) => zone.clone(),
+        // With a zone, if that was memoized.
+        let mut ahead = self.ahead(reader);
+        let Some((puts, opcodes, index)) = ahead.second_argument(late[0], form) else {
+            return Ok(None);
+        };
+        let zone = match self.kept_value(index) {
+            Some(zone) if self.sink.is_zone(zone) => zone.clone(),
             _ => return Ok(None),
         };
         self.pay_arguments(2, 2)?;
-        let value = self.sink.known(KnownValue::DateTime(day, clock, Some(&zone)))?;
-        self.put_late(&mut reader, Index::leaf(leaf as usize))?;
-        self.pass(2, &mut reader)?;
-        self.pass(1, &mut reader)?;
-        self.put_kept(&mut reader, || Entry::Pair(leaf, zone))?;
-        self.pass(1, &mut reader)?;
-        self.stack.replace_top(value);
-        self.put_next(&mut reader)?;
-        Ok(Some(reader))
+        let value = self.sink.datetime(day, clock, Some(&zone))?;
+        self.pass_second(puts, opcodes, late[0], zone)?;
+        self.push_called(value, form, ahead).map(Some)
+    }
+
+    /// A look at what comes next.
+    #[inline(always)]
+    fn ahead(&self, reader: Reader<'a>) -> Ahead<'a> {
+        Ahead { reader, next: self.base.wrapping_add(self.memo.len()), memoizes: self.holes == 0 }
     }
 
     /// A UUID out of `class ()`, NEWOBJ, if what comes next is its state as protocol 4 writes it from the second
@@ -1054,7 +1217,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             View::Text(text) if matches!(text.len(), DATE_BYTES | TIME_BYTES | DATETIME_BYTES) => {
                 Some(text.as_bytes().into())
             }
-            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1::encode(text).map(Raw::from),
+            View::Text(text) if text.len() <= 2 * DATETIME_BYTES => latin1::encode(text.as_bytes()),
             _ => None,
         }
     }
@@ -1170,7 +1333,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     (View::Text(text), View::Text("latin-1")) => {
                         self.budget.memory(text.len())?;
                         self.budget.work(text.len() / 4)?;
-                        latin1::encode(text).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?
+                        latin1::encode(text.as_bytes()).ok_or(ErrorKind::Invalid("bytearray: not latin-1"))?.into_vec()
                     }
                     _ => return Ok(None),
                 }

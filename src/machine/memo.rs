@@ -59,8 +59,9 @@ impl Index {
         Self::new(Self::ENCODED_TUPLE, offset)
     }
 
-    pub(super) fn is_leaf(self) -> bool {
-        self.0 & Self::KIND == Self::LEAF
+    /// Whether an entry has room for it beside a value.
+    pub(super) fn is_pairable(self) -> bool {
+        u32::try_from(self.number()).is_ok()
     }
 
     pub(super) fn state(offset: usize) -> Self {
@@ -83,8 +84,8 @@ pub(super) enum Entry<V> {
     Global(u32),
     /// An entry of `Machine::pending`.
     Pending(u32),
-    /// A tuple that was only an argument: where the opcode of its first item stands, and its second.
-    Pair(u32, V),
+    /// A tuple that was only an argument: what stands for its first item, and its second.
+    Pair(Index, V),
 }
 
 impl<V> Entry<V> {
@@ -97,7 +98,7 @@ impl<V> Entry<V> {
             Self::Open(value, depth, fetched) => Slot::Open(value, depth, fetched.into()),
             Self::Global(global) => Slot::Global(global),
             Self::Pending(pending) => Slot::Pending(pending),
-            Self::Pair(offset, second) => Slot::Shared(second, 0, offset),
+            Self::Pair(first, second) => Slot::Shared(second, (first.0 & Index::KIND) as u16, first.number() as u32),
         }
     }
 
@@ -107,7 +108,7 @@ impl<V> Entry<V> {
             Slot::Open(value, depth, fetched) => Self::Open(value, depth, fetched > 0),
             Slot::Global(global) => Self::Global(global),
             Slot::Pending(pending) => Self::Pending(pending),
-            Slot::Shared(second, _, offset) => Self::Pair(offset, second),
+            Slot::Shared(second, kind, number) => Self::Pair(Index::new(kind.into(), number as usize), second),
         }
     }
 }
@@ -302,20 +303,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             && found.0 & Index::KIND == Index::KEPT
         {
             let number = found.number();
-            // Each pushes for itself, so that the slot is written once.
-            match self.kept.get(number) {
-                Some(Seen::Value(value, 0)) => {
-                    self.stack.push_leaf(value.clone())?;
-                }
-                Some(Seen::Global(global)) => {
-                    self.stack.push(Slot::Global(global))?;
-                }
-                Some(Seen::Open(value, depth, 1)) if self.depths.is_empty() => {
-                    self.stack.push(Slot::Shared(value.clone(), depth, number as u32))?;
-                }
-                _ => return self.get_kept(number),
+            if self.stack.push_again(&self.kept, number, self.depths.is_empty())? {
+                return Ok(());
             }
-            return Ok(());
+            return self.get_kept(number);
         }
         self.get_other(index)
     }
@@ -330,11 +321,12 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(Entry::Global(global)) => Slot::Global(global),
             Some(Entry::Value(value, depth)) => self.share(Slot::Value(value, depth))?,
             Some(Entry::Pending(pending)) => Slot::Pending(pending),
-            Some(Entry::Pair(offset, second)) => {
-                let offset = offset as usize;
+            Some(Entry::Pair(first, second)) => {
                 self.budget.memory(cost::TUPLE)?;
-                let leaf = self.late_leaf(offset, false)?;
-                let tuple = self.sink.tuple([leaf, second].into_iter())?;
+                let Some((first, _)) = self.late_value(first)? else {
+                    return Err(ErrorKind::NoMemo.into());
+                };
+                let tuple = self.sink.tuple([first, second].into_iter())?;
                 self.kept.set(number, Slot::Value(tuple.clone(), 1));
                 self.share(Slot::Value(tuple, 1))?
             }
@@ -484,8 +476,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// Makes a value of what an index stands for, since something fetches it.
     fn late(&mut self, index: Index) -> Step<'a, S, Index> {
+        match self.late_value(index)? {
+            Some((value, depth)) => self.keep(Entry::Value(value, depth)),
+            None => Ok(index),
+        }
+    }
+
+    /// What an index stands for, and how deep containers are nested in it; none if that was made before.
+    fn late_value(&mut self, index: Index) -> Step<'a, S, Option<(S::Value, u16)>> {
         let offset = index.number();
-        let (value, depth) = match index.0 & Index::KIND {
+        Ok(Some(match index.0 & Index::KIND {
             Index::LEAF => (self.late_leaf(offset, false)?, 0),
             Index::KEY => (self.late_leaf(offset, true)?, 0),
             Index::TUPLE => {
@@ -507,9 +507,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                 self.sink.insert(&dict, [key, value].into_iter())?;
                 (dict, 1)
             }
-            _ => return Ok(index),
-        };
-        self.keep(Entry::Value(value, depth))
+            _ => return Ok(None),
+        }))
     }
 
     /// The bytes that a text stands for, which was encoded before.
@@ -530,6 +529,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             op::BINUNICODE if key => self.sink.key(reader.counted4()?),
             op::SHORT_BINUNICODE => self.sink.utf8(reader.counted1()?),
             op::BINUNICODE => self.sink.utf8(reader.counted4()?),
+            op::UNICODE => self.unescaped(reader.line()?),
             op::LONG1 => self.sink.big_int(reader.counted1()?),
             _ => Err(ErrorKind::Internal("a memo entry points nowhere".into()).into()),
         }

@@ -84,8 +84,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let mut bytes = match self.sink.view(raw) {
             View::Bytes(bytes) => bytes.to_vec(),
             View::Text(text) if text.len() == size || kind == 'S' => text.as_bytes().to_vec(),
-            View::Text(text) => match latin1::encode(text) {
-                Some(bytes) => bytes,
+            View::Text(text) => match latin1::encode(text.as_bytes()) {
+                Some(bytes) => bytes.into_vec(),
                 None => return Ok(None),
             },
             _ => return Ok(None),

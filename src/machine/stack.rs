@@ -51,6 +51,8 @@ impl Meta {
     const SHARED: u64 = 1 << 17;
     const GLOBAL: u64 = 1 << 18;
     const PENDING: u64 = 1 << 19;
+    /// A container in the memo that something has fetched.
+    const FETCHED: u64 = Self::OPEN | 1 << 32;
 
     #[inline(always)]
     fn numbered(kind: u64, depth: u16, number: u32) -> Self {
@@ -336,6 +338,24 @@ impl<V: Clone> Stack<V> {
         Ok(None)
     }
 
+    /// Pushes what `kept`, the memo's entries, has at `number`, if it is a value without containers or a global; or a
+    /// container that was fetched before, if `fetched`, which is shared from now on. False: it is none of these.
+    #[inline(always)]
+    pub(super) fn push_again(&mut self, kept: &Self, number: usize, fetched: bool) -> Result<bool, Error> {
+        let Some(item) = kept.0.get(number) else {
+            return Ok(false);
+        };
+        let meta = match item.meta {
+            meta if meta == Meta::LEAF || meta.has(Meta::GLOBAL) => meta,
+            meta if fetched && meta.0 & !u64::from(u16::MAX) == Meta::FETCHED => {
+                Meta::numbered(Meta::SHARED, meta.depth(), number as u32)
+            }
+            _ => return Ok(false),
+        };
+        self.push_item(Item { value: item.value.clone(), meta })?;
+        Ok(true)
+    }
+
     /// The slot at `index`, once more.
     pub(super) fn copy(&self, index: usize) -> Option<Slot<V>> {
         let item = self.0.get(index)?;
@@ -350,12 +370,12 @@ impl<V: Clone> Stack<V> {
 
 #[inline(always)]
 fn plain_depth<'s, V: 's>(items: impl Iterator<Item = &'s Item<V>> + Clone) -> Option<u16> {
-    // Most are leaves, which one look at all of them together tells.
+    // Most are leaves, or hold no more than leaves, which one look at all of them together tells.
     let all = items.clone().fold(0, |all, item| all | item.meta.0);
     if all & (Meta::GLOBAL | Meta::PENDING) != 0 {
         None
-    } else if all as u16 == 0 {
-        Some(0)
+    } else if all as u16 <= 1 {
+        Some(all as u16)
     } else {
         items.map(|item| item.meta.depth()).max()
     }
@@ -413,6 +433,12 @@ impl Marks {
     #[inline(always)]
     pub(super) fn top(&self) -> Mark {
         self.top
+    }
+
+    /// The one below it, or one at the bottom of the stack.
+    #[inline(always)]
+    pub(super) fn below(&self) -> Mark {
+        self.below.last().copied().unwrap_or_default()
     }
 
     #[inline(always)]

@@ -70,33 +70,15 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
     }
     let mut out = Vec::with_capacity(line.len() + line.len() / 2);
     let mut surrogates = false;
-    let mut rest = line;
-    while !rest.is_empty() {
-        let (run, escape) = rest.split_at(rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len()));
-        latin1::decode(&mut out, run);
-        let count = match escape {
-            [] => break,
-            [_, b'u', ..] => 4,
-            [_, b'U', ..] => 8,
-            // A backslash before anything else stands for itself, and so does what follows it.
-            _ => {
-                let (plain, after) = escape.split_at(escape.len().min(2));
-                latin1::decode(&mut out, plain);
-                rest = after;
-                continue;
+    for piece in pieces(line) {
+        match piece {
+            Piece::Run(run) => latin1::decode(&mut out, run),
+            Piece::Point(value) => {
+                surrogates |= (0xD800..=0xDFFF).contains(&value);
+                push_code_point(&mut out, value);
             }
-        };
-        let digits = escape.get(2..2 + count).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
-        let mut value = 0u32;
-        for &digit in digits {
-            value = value << 4 | hex(digit).ok_or(ErrorKind::Invalid("UNICODE: a truncated escape"))?;
+            Piece::Wrong(what) => return Err(ErrorKind::Invalid(what).into()),
         }
-        if value > 0x10_FFFF {
-            return Err(ErrorKind::Invalid("UNICODE: an escape out of range").into());
-        }
-        surrogates |= (0xD800..=0xDFFF).contains(&value);
-        push_code_point(&mut out, value);
-        rest = &escape[2 + count..];
     }
     if surrogates {
         return Ok(Unescaped::Surrogates(out));
@@ -105,6 +87,58 @@ pub fn raw_unicode_escape(line: &[u8]) -> Result<Unescaped<'_>, Error> {
         Ok(text) => Ok(Unescaped::Text(Cow::Owned(text))),
         Err(error) => Ok(Unescaped::Surrogates(error.into_bytes())),
     }
+}
+
+/// The bytes that such text stands for in latin1; none if it is wrong or has other characters.
+pub fn raw_unicode_escape_latin1(line: &[u8]) -> Option<latin1::Bytes> {
+    let mut out = latin1::Bytes::with_capacity(line.len());
+    for piece in pieces(line) {
+        match piece {
+            Piece::Run(run) => out.extend_from_slice(run),
+            Piece::Point(value) => out.push(value.try_into().ok()?),
+            Piece::Wrong(_) => return None,
+        }
+    }
+    Some(out)
+}
+
+/// What a literal consists of.
+enum Piece<'a> {
+    /// Characters that stand for themselves, each of one byte.
+    Run(&'a [u8]),
+    /// An escaped character.
+    Point(u32),
+    Wrong(&'static str),
+}
+
+/// The pieces of a raw-unicode-escape literal.
+#[inline]
+fn pieces(line: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let count = match rest {
+            [] => return None,
+            [b'\\', b'u', ..] => 4,
+            [b'\\', b'U', ..] => 8,
+            _ => {
+                // A backslash before anything else stands for itself, and so does what follows it.
+                let from = if rest[0] == b'\\' { rest.len().min(2) } else { 0 };
+                let end = memchr::memchr(b'\\', &rest[from..]).map_or(rest.len(), |end| from + end);
+                let run;
+                (run, rest) = rest.split_at(end);
+                return Some(Piece::Run(run));
+            }
+        };
+        let Some(digits) = rest.get(2..2 + count) else {
+            return Some(Piece::Wrong("UNICODE: a truncated escape"));
+        };
+        rest = &rest[2 + count..];
+        match digits.iter().try_fold(0, |value, &digit| Some(value << 4 | hex(digit)?)) {
+            None => Some(Piece::Wrong("UNICODE: a truncated escape")),
+            Some(0x11_0000..) => Some(Piece::Wrong("UNICODE: an escape out of range")),
+            Some(value) => Some(Piece::Point(value)),
+        }
+    })
 }
 
 fn hex(byte: u8) -> Option<u32> {

@@ -254,7 +254,7 @@ pub fn append<'py>(list: &Bound<'py, PyList>, item: &Bound<'py, PyAny>) -> Resul
 }
 
 /// `list.extend(items)`, at the size that the iterator announces.
-#[inline]
+#[inline(always)]
 pub fn extend<'py>(
     list: &Bound<'py, PyList>,
     items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
@@ -285,12 +285,13 @@ pub fn extend<'py>(
             (*object).ob_item = array.cast();
             (*object).allocated = room as isize;
         }
-        let mut filled = 0;
+        let places = (*object).ob_item;
+        let mut size = held;
         for item in items.take(count) {
-            *(*object).ob_item.add(held + filled) = item.into_ptr();
-            filled += 1;
+            *places.add(size) = item.into_ptr();
+            size += 1;
         }
-        (*object).ob_base.ob_size = (held + filled) as isize;
+        (*object).ob_base.ob_size = size as isize;
     }
     Ok(())
 }

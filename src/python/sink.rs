@@ -192,6 +192,55 @@ impl<'py, 'p> PySink<'py, 'p> {
         self.checked(made, "text: not UTF-8").map(Bound::into_any)
     }
 
+    /// Appends to what is no plain list.
+    #[inline(never)]
+    fn extend_other<I: ExactSizeIterator<Item = Object<'py>>>(
+        &mut self,
+        target: &Object<'py>,
+        items: I,
+    ) -> Made<(), PyErr> {
+        if self.is_own(target) {
+            let append = self.own_method(target, "append")?;
+            for item in items {
+                passed(append.call1((item,)))?;
+            }
+            return Ok(());
+        }
+        let items = passed(ffi::list(self.py, items))?;
+        let held = match Types::is(&self.types().stub, &target.get_type()) {
+            true => passed(target.getattr("items"))?,
+            false => target.clone(),
+        };
+        passed(held.call_method1("extend", (items,))).map(drop)
+    }
+
+    /// Sets keys of what is no plain dict.
+    #[inline(never)]
+    fn insert_other<I: ExactSizeIterator<Item = Object<'py>>>(
+        &mut self,
+        target: &Object<'py>,
+        mut items: I,
+    ) -> Made<(), PyErr> {
+        if Types::is(&self.types().stub, &target.get_type()) {
+            let held = passed(target.getattr("items"))?;
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                passed(held.call_method1("append", ((key, value),)))?;
+            }
+            return Ok(());
+        }
+        if self.is_own(target) {
+            let set = self.own_method(target, "__setitem__")?;
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                passed(set.call1((key, value)))?;
+            }
+            return Ok(());
+        }
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            self.hashed(target.set_item(&key, value), Some(&key))?;
+        }
+        Ok(())
+    }
+
     fn is_own(&self, value: &Object<'py>) -> bool {
         !self.objects.is_empty() && self.objects.contains_key(&(value.as_ptr() as usize))
     }
@@ -419,52 +468,25 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         self.known(KnownValue::PlainDecimal(&text, None))
     }
 
+    #[inline(always)]
     fn extend<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
-        if let Ok(list) = target.cast_exact::<PyList>() {
-            return passed(ffi::extend(list, items));
+        match target.cast_exact::<PyList>() {
+            Ok(list) => passed(ffi::extend(list, items)),
+            Err(_) => self.extend_other(target, items),
         }
-        if self.is_own(target) {
-            let append = self.own_method(target, "append")?;
-            for item in items {
-                passed(append.call1((item,)))?;
-            }
-            return Ok(());
-        }
-        let items = passed(ffi::list(self.py, items))?;
-        let held = match Types::is(&self.types().stub, &target.get_type()) {
-            true => passed(target.getattr("items"))?,
-            false => target.clone(),
-        };
-        passed(held.call_method1("extend", (items,))).map(drop)
     }
 
+    #[inline(always)]
     fn insert<I: ExactSizeIterator<Item = Object<'py>>>(
         &mut self,
         target: &Object<'py>,
         mut items: I,
     ) -> Made<(), PyErr> {
-        if let Ok(dict) = target.cast_exact::<PyDict>() {
-            while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                self.hashed(ffi::set_item(dict, &key, &value), Some(&key))?;
-            }
-            return Ok(());
-        }
-        if Types::is(&self.types().stub, &target.get_type()) {
-            let held = passed(target.getattr("items"))?;
-            while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                passed(held.call_method1("append", ((key, value),)))?;
-            }
-            return Ok(());
-        }
-        if self.is_own(target) {
-            let set = self.own_method(target, "__setitem__")?;
-            while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                passed(set.call1((key, value)))?;
-            }
-            return Ok(());
-        }
+        let Ok(dict) = target.cast_exact::<PyDict>() else {
+            return self.insert_other(target, items);
+        };
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            self.hashed(target.set_item(&key, value), Some(&key))?;
+            self.hashed(ffi::set_item(dict, &key, &value), Some(&key))?;
         }
         Ok(())
     }
@@ -483,7 +505,6 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         }
         self.insert(dict, items)
     }
-
     fn add<I: ExactSizeIterator<Item = Object<'py>>>(&mut self, target: &Object<'py>, items: I) -> Made<(), PyErr> {
         if let Ok(set) = target.cast_exact::<PySet>() {
             for item in items {

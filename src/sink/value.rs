@@ -667,12 +667,12 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     }
     fn latin1(&mut self, text: &NodeId) -> Made<Option<NodeId>, Infallible> {
         let bytes = match self.node(*text) {
-            Node::Text(text) => crate::latin1::encode(text),
+            Node::Text(text) => crate::latin1::encode(text.as_bytes()),
             Node::Surrogates(_) => None,
             _ => return Ok(None),
         };
         match bytes {
-            Some(bytes) => self.hold(Held::Bytes(Cow::Owned(bytes))).map(Some),
+            Some(bytes) => self.hold(Held::Bytes(Cow::Owned(bytes.into_vec()))).map(Some),
             None => Err(ErrorKind::Invalid("text: not latin1").into()),
         }
     }
