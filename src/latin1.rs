@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use crate::utf8::{self, Width};
+
 /// Bytes, of which few have no memory of their own.
 pub type Bytes = SmallVec<[u8; SHORT]>;
 const SHORT: usize = 16;
@@ -12,30 +14,16 @@ fn is_first(byte: u8) -> bool {
     byte & 0xFE == 0xC2
 }
 
-/// Whether bytes are the UTF-8 of text in which each character is one byte. All of them are looked at, several
-/// at once.
-fn is_latin1(raw: &[u8]) -> bool {
-    let (Some(&first), Some(&last)) = (raw.first(), raw.last()) else {
-        return true;
-    };
-    let is_rest = |byte: u8| byte & 0xC0 == 0x80;
-    let wrong = |byte: u8| byte >= 0xC0 && !is_first(byte);
-    let pairs = raw.iter().zip(&raw[1..]);
-    let fits = pairs.fold(true, |fits, (&one, &next)| fits & !wrong(one) & (is_first(one) == is_rest(next)));
-    fits && !is_rest(first) && !is_first(last) && !wrong(last)
-}
-
 /// The bytes that text in UTF-8 stands for, if each character is one.
 pub fn encode(raw: &[u8]) -> Option<Bytes> {
     if raw.len() <= SHORT {
         return encode_short(raw);
     }
-    if !is_latin1(raw) {
+    let Some((count, Width::One)) = utf8::measure(raw) else {
         return None;
-    }
-    let mut out = Bytes::from_elem(0, raw.len());
-    let end = squeeze(raw, &mut out);
-    out.truncate(end);
+    };
+    let mut out = Bytes::from_elem(0, count);
+    utf8::decode_one(raw, &mut out);
     Some(out)
 }
 
@@ -53,37 +41,6 @@ fn encode_short(mut raw: &[u8]) -> Option<Bytes> {
         end += 1;
     }
     Some(Bytes::from_buf_and_len(out, end))
-}
-
-/// Writes the characters of such text, and tells how many they are.
-fn squeeze(raw: &[u8], out: &mut [u8]) -> usize {
-    let (mut end, mut previous) = (0, 0);
-    let (words, tail) = raw.as_chunks::<8>();
-    for word in words {
-        if u64::from_ne_bytes(*word) & 0x8080_8080_8080_8080 == 0
-            && let Some(place) = out.get_mut(end..).and_then(|rest| rest.first_chunk_mut())
-        {
-            *place = *word;
-            end += word.len();
-            continue;
-        }
-        for &byte in word {
-            (end, previous) = put(out, end, previous, byte);
-        }
-    }
-    for &byte in tail {
-        (end, previous) = put(out, end, previous, byte);
-    }
-    end
-}
-
-/// Writes a byte without a branch: random ones would mispredict half of them. A first byte is written over.
-#[inline(always)]
-fn put(out: &mut [u8], end: usize, previous: u8, byte: u8) -> (usize, u8) {
-    if let Some(place) = out.get_mut(end) {
-        *place = byte | u8::from(previous == 0xC3) << 6;
-    }
-    (end + usize::from(byte < 0xC0), byte)
 }
 
 /// Appends text whose characters are the bytes.

@@ -37,5 +37,8 @@ pub mod sink;
 mod sure;
 #[forbid(unsafe_code)]
 pub mod tree;
+#[cfg_attr(not(feature = "python"), allow(dead_code))]
+#[forbid(unsafe_code)]
+mod utf8;
 
 pub use machine::{Decoded, Options, Strings, decode, decode_json};

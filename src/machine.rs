@@ -335,13 +335,17 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let index = reader.u8()?;
                     self.put(index.into())?;
                 }
-                op::BINGET | op::LONG_BINGET => {
-                    let index = reader.index_of(byte)?;
+                op::BINGET => {
+                    let index = reader.u8()?;
                     self.get(index.into())?;
                 }
                 op::LONG_BINPUT => {
                     let index = reader.u32()?;
                     self.put(index.into())?;
+                }
+                op::LONG_BINGET => {
+                    let index = reader.u32()?;
+                    self.get(index.into())?;
                 }
                 op::SHORT_BINUNICODE => {
                     let raw = reader.counted1()?;
@@ -495,7 +499,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline(never)]
     fn short_bytes(&mut self) -> Step<'a, S> {
         let raw = self.reader.counted1()?;
-        if self.plain_datetime(raw)? {
+        if self.plain_moment(raw)? {
             return Ok(());
         }
         let mut reader = self.reader;

@@ -147,21 +147,6 @@ impl<'a> Reader<'a> {
         Some(value as i64)
     }
 
-    /// The index of BINGET or LONG_BINGET, without a branch where more than it follows: which one comes next is
-    /// hard to foretell.
-    #[inline(always)]
-    pub fn index_of(&mut self, byte: u8) -> Result<u32, Error> {
-        let long = usize::from(byte == op::LONG_BINGET);
-        match (self.rest.first_chunk(), self.rest.get(1 + 3 * long..)) {
-            (Some(word), Some(rest)) => {
-                self.rest = rest;
-                Ok(u32::from_le_bytes(*word) & (0xFF | (long as u32).wrapping_neg()))
-            }
-            _ if long > 0 => self.u32(),
-            _ => self.u8().map(u32::from),
-        }
-    }
-
     /// Eight bytes, little-endian.
     #[inline(always)]
     pub fn u64(&mut self) -> Result<u64, Error> {

@@ -324,6 +324,11 @@ pub trait Sink<'a> {
     fn is_dict(&self, value: &Self::Value) -> bool {
         matches!(self.view(value), View::Dict)
     }
+    /// Whether an int and nothing else has 64 bits at most.
+    #[inline]
+    fn is_small(&self, value: &Self::Value) -> bool {
+        matches!(self.view(value), View::Int(_))
+    }
     /// Whether a dict and nothing else has no keys yet.
     #[inline]
     fn is_empty_dict(&self, dict: &Self::Value) -> bool {

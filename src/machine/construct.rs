@@ -12,7 +12,7 @@ use crate::limits::{self, Limit};
 use crate::opcode::op;
 use crate::policy::Target;
 use crate::reader::Reader;
-use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Sink, SmallDecimal, View};
+use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Sink, SmallDecimal, View};
 
 use super::fields::{fits, is_array, is_ip, normal_timedelta, split_date, split_datetime, split_time};
 use super::instance::{Instance, Pending};
@@ -45,6 +45,36 @@ impl Form {
         match self {
             Self::Counted => op::TUPLE1 - 1 + count,
             Self::Marked => op::TUPLE,
+        }
+    }
+}
+
+/// What the bytes of a date or time stand for.
+enum Moment {
+    DateTime(Day, Clock),
+    Date(Day),
+    Time(Clock),
+}
+
+impl Moment {
+    /// None for what is none: the long way says what is wrong.
+    #[inline(always)]
+    fn of(row: &Row, raw: &[u8]) -> Option<Self> {
+        match row.known {
+            Known::DateTime => split_datetime(raw).map(|(day, clock)| Self::DateTime(day, clock)),
+            Known::Date => split_date(raw).map(Self::Date),
+            Known::Time => split_time(raw).map(Self::Time),
+            _ => None,
+        }
+    }
+
+    /// Its value, without a zone.
+    #[inline(always)]
+    fn made<'a, S: Sink<'a>>(&self, sink: &mut S) -> Made<S::Value, S::Error> {
+        match *self {
+            Self::DateTime(day, clock) => sink.datetime(day, clock, None),
+            Self::Date(day) => sink.known(KnownValue::Date(day)),
+            Self::Time(clock) => sink.known(KnownValue::Time(clock, None)),
         }
     }
 }
@@ -394,23 +424,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(true)
     }
 
-    /// A datetime out of the bytes that were just read, likewise; with a zone out of the memo, too.
+    /// A datetime, date or time out of the bytes that were just read, likewise; a datetime with a zone out of the memo,
+    /// too.
     #[inline(always)]
-    pub(super) fn plain_datetime(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
-        let Some((day, clock)) = split_datetime(raw) else {
+    pub(super) fn plain_moment(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
+        let Some(moment) = self.callee().and_then(|row| Moment::of(row, raw)) else {
             return Ok(false);
         };
-        if self.callee().is_none_or(|row| row.known != Known::DateTime) {
-            return Ok(false);
-        }
         let leaf = self.offset;
         if let Some(behind) = self.behind_call(&self.reader) {
             self.pay_arguments(1, 2)?;
-            let value = self.sink.datetime(day, clock, None)?;
+            let value = moment.made(self.sink)?;
             self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
             return Ok(true);
         }
-        let Some((behind, index)) = self.behind_pair(&self.reader) else {
+        let (Moment::DateTime(day, clock), Some((behind, index))) = (moment, self.behind_pair(&self.reader)) else {
             return Ok(false);
         };
         let late = Index::leaf(leaf);
@@ -479,29 +507,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         late: [Index; 2],
         reader: Reader<'a>,
     ) -> Step<'a, S, Option<Reader<'a>>> {
-        // What is wrong is said by the long way.
-        enum Moment {
-            DateTime(Day, Clock),
-            Date(Day),
-            Time(Clock),
-        }
-        let moment = match row.known {
-            Known::DateTime => split_datetime(raw).map(|(day, clock)| Moment::DateTime(day, clock)),
-            Known::Date => split_date(raw).map(Moment::Date),
-            Known::Time => split_time(raw).map(Moment::Time),
-            _ => None,
-        };
-        let Some(moment) = moment else {
+        let Some(moment) = Moment::of(row, raw) else {
             return Ok(None);
         };
         let mut ahead = self.ahead(reader);
         if let Some(puts) = ahead.only_argument(form) {
             self.pay_arguments(1, 2)?;
-            let value = match moment {
-                Moment::DateTime(day, clock) => self.sink.datetime(day, clock, None)?,
-                Moment::Date(day) => self.sink.known(KnownValue::Date(day))?,
-                Moment::Time(clock) => self.sink.known(KnownValue::Time(clock, None))?,
-            };
+            let value = moment.made(self.sink)?;
             self.pass_only(puts, form, late)?;
             return self.push_called(value, form, ahead).map(Some);
         }

@@ -41,9 +41,13 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             if self.sink.is_text(key) {
                 continue;
             }
+            if self.sink.is_small(key) {
+                plain = false;
+                continue;
+            }
             match self.sink.view(key) {
                 View::Opaque => {}
-                View::Int(_) | View::None | View::Bool(_) | View::Float(_) => plain = false,
+                View::None | View::Bool(_) | View::Float(_) => plain = false,
                 _ => {
                     plain = false;
                     let key = key.clone();

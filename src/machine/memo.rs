@@ -61,7 +61,7 @@ impl Index {
 
     /// Whether an entry has room for it beside a value.
     pub(super) fn is_pairable(self) -> bool {
-        u32::try_from(self.number()).is_ok()
+        self.number() < NOWHERE as usize
     }
 
     pub(super) fn state(offset: usize) -> Self {
@@ -89,26 +89,28 @@ pub(super) enum Entry<V> {
 }
 
 impl<V> Entry<V> {
-    /// The entry in the two words of a slot: of what was fetched, the place says so; a slot that is shared is
-    /// a pair.
+    /// The entry of this number, in the two words of a slot. What was fetched is the slot that is pushed when it is
+    /// fetched again; an open one with a place is a pair.
     #[inline(always)]
-    fn packed(self) -> Slot<V> {
+    fn packed(self, number: usize) -> Slot<V> {
         match self {
             Self::Value(value, depth) => Slot::Value(value, depth),
-            Self::Open(value, depth, fetched) => Slot::Open(value, depth, fetched.into()),
+            Self::Open(value, depth, false) => Slot::Open(value, depth, 0),
+            Self::Open(value, depth, true) => Slot::Shared(value, depth, number as u32),
             Self::Global(global) => Slot::Global(global),
             Self::Pending(pending) => Slot::Pending(pending),
-            Self::Pair(first, second) => Slot::Shared(second, (first.0 & Index::KIND) as u16, first.number() as u32),
+            Self::Pair(first, second) => Slot::Open(second, (first.0 & Index::KIND) as u16, first.number() as u32 + 1),
         }
     }
 
     fn of(packed: Slot<V>) -> Self {
         match packed {
             Slot::Value(value, depth) => Self::Value(value, depth),
-            Slot::Open(value, depth, fetched) => Self::Open(value, depth, fetched > 0),
+            Slot::Open(value, depth, 0) => Self::Open(value, depth, false),
+            Slot::Shared(value, depth, _) => Self::Open(value, depth, true),
             Slot::Global(global) => Self::Global(global),
             Slot::Pending(pending) => Self::Pending(pending),
-            Slot::Shared(second, kind, number) => Self::Pair(Index::new(kind.into(), number as usize), second),
+            Slot::Open(second, kind, place) => Self::Pair(Index::new(kind.into(), place as usize - 1), second),
         }
     }
 }
@@ -222,7 +224,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if number >= NOWHERE as usize {
             return Err(ErrorKind::Limit(Limit::MemoIndex).into());
         }
-        self.kept.push(entry.packed())?;
+        self.kept.push(entry.packed(number))?;
         Ok(Index::new(Index::KEPT, number))
     }
 
@@ -261,22 +263,18 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     fn set_fetched(&mut self, number: usize) {
         if let Some(Entry::Open(value, depth, false)) = self.entry(number) {
-            self.kept.set(number, Entry::Open(value, depth, true).packed());
+            self.kept.set(number, Entry::Open(value, depth, true).packed(number));
         }
     }
 
     /// Notes that a container that was memoized has grown to `depth` levels.
     pub(super) fn grown_at(&mut self, place: u32, depth: u16) -> Step<'a, S> {
-        if let Some(Seen::Open(_, known, fetched)) = self.kept.get(place as usize)
-            && depth > known
-        {
-            let levels = if fetched > 0 { depth - known } else { 0 };
-            self.kept.deepen(place as usize, depth);
-            if levels > 0 && !S::OPAQUE {
-                return self.grown_late(levels);
-            }
-        }
-        Ok(())
+        let late = match self.kept.get(place as usize) {
+            Some(Seen::Shared(known)) if !S::OPAQUE => depth.saturating_sub(known),
+            _ => 0,
+        };
+        self.kept.deepen(place as usize, depth);
+        if late > 0 { self.grown_late(late) } else { Ok(()) }
     }
 
     /// Notes that a container out of the memo has grown to `depth` levels: all of them may be new to
@@ -285,7 +283,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         // Of one level is what holds leaves alone.
         self.grown_late(if depth > SHALLOW { depth } else { 0 })?;
         match self.kept.get(place as usize) {
-            Some(Seen::Open(..)) => self.kept.deepen(place as usize, depth),
+            Some(Seen::Open(..) | Seen::Shared(_)) => self.kept.deepen(place as usize, depth),
             _ if S::OPAQUE => {}
             _ => {
                 let known = self.depths.entry(self.sink.identity(container)).or_insert(depth);

@@ -51,8 +51,6 @@ impl Meta {
     const SHARED: u64 = 1 << 17;
     const GLOBAL: u64 = 1 << 18;
     const PENDING: u64 = 1 << 19;
-    /// A container in the memo that something has fetched.
-    const FETCHED: u64 = Self::OPEN | 1 << 32;
 
     #[inline(always)]
     fn numbered(kind: u64, depth: u16, number: u32) -> Self {
@@ -338,22 +336,18 @@ impl<V: Clone> Stack<V> {
         Ok(None)
     }
 
-    /// Pushes what `kept`, the memo's entries, has at `number`, if it is a value without containers or a global; or a
-    /// container that was fetched before, if `fetched`, which is shared from now on. False: it is none of these.
+    /// Pushes what `kept`, the memo's entries, has at `number`, if it is a value without containers or a global; or what
+    /// is shared already, if `shared`. False: it is none of these.
     #[inline(always)]
-    pub(super) fn push_again(&mut self, kept: &Self, number: usize, fetched: bool) -> Result<bool, Error> {
-        let Some(item) = kept.0.get(number) else {
-            return Ok(false);
-        };
-        let meta = match item.meta {
-            meta if meta == Meta::LEAF || meta.has(Meta::GLOBAL) => meta,
-            meta if fetched && meta.0 & !u64::from(u16::MAX) == Meta::FETCHED => {
-                Meta::numbered(Meta::SHARED, meta.depth(), number as u32)
+    pub(super) fn push_again(&mut self, kept: &Self, number: usize, shared: bool) -> Result<bool, Error> {
+        let kinds = if shared { Meta::GLOBAL | Meta::SHARED } else { Meta::GLOBAL };
+        match kept.0.get(number) {
+            Some(item) if item.meta == Meta::LEAF || item.meta.has(kinds) => {
+                self.push_item(Item { value: item.value.clone(), meta: item.meta })?;
+                Ok(true)
             }
-            _ => return Ok(false),
-        };
-        self.push_item(Item { value: item.value.clone(), meta })?;
-        Ok(true)
+            _ => Ok(false),
+        }
     }
 
     /// The slot at `index`, once more.

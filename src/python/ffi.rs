@@ -5,6 +5,7 @@ pub mod json;
 use std::ffi::{c_char, c_int};
 
 use crate::sink::{Clock, Day, SmallDecimal};
+use crate::utf8::{self, Width};
 
 use pyo3::exceptions::{PyImportError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
@@ -86,8 +87,48 @@ pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyString> {
             return Ok(made);
         }
     }
+    if let Some(made) = characters(py, raw)? {
+        return Ok(made);
+    }
     // SAFETY: pointer and length are those of one slice, which is only read; the name ends in NUL.
     unsafe { owned(py, ffi::PyUnicode_DecodeUTF8(raw.as_ptr().cast(), raw.len() as isize, c"surrogatepass".as_ptr())) }
+}
+
+/// `str` from UTF-8 of several characters, not all of them ASCII, which the interpreter takes several attempts for;
+/// none if it is no UTF-8, or has surrogates.
+fn characters<'py>(py: Python<'py>, raw: &[u8]) -> Result<Option<Bound<'py, PyString>>, Raised<'py>> {
+    let Some((count, width)) = utf8::measure(raw).filter(|(count, _)| *count > 1) else {
+        return Ok(None);
+    };
+    let highest = match width {
+        Width::One => 0xFF,
+        Width::Two => 0xFFFF,
+        Width::Four => 0x10_FFFF,
+    };
+    // SAFETY: a new string of as many characters, seen by nobody else until it is returned; its characters are of the
+    // width that belongs to the highest one, stand where it says, and all of them are written.
+    unsafe {
+        let made: Bound<'_, PyString> = owned(py, ffi::PyUnicode_New(count as isize, highest))?;
+        let start = ffi::PyUnicode_DATA(made.as_ptr());
+        let decoded = match width {
+            Width::One => utf8::decode_one(raw, zeroed(start.cast(), count)) == count,
+            Width::Two => utf8::decode_wide(raw, zeroed(start.cast(), count), |value| value as u16),
+            Width::Four => utf8::decode_wide(raw, zeroed(start.cast(), count), |value| value),
+        };
+        Ok(decoded.then_some(made))
+    }
+}
+
+/// A slice of numbers, all of them 0 now.
+///
+/// # Safety
+/// There is room for as many of them, which belongs to the caller alone for as long as the slice is used.
+unsafe fn zeroed<'s, T: Copy>(start: *mut T, count: usize) -> &'s mut [T] {
+    // SAFETY: the caller's promise; zeroed memory is a number.
+    unsafe {
+        start.write_bytes(0, count);
+        std::slice::from_raw_parts_mut(start, count)
+    }
 }
 
 /// `str` from raw-unicode-escape; an exception if it is none.
@@ -385,6 +426,8 @@ impl Fields {
 pub struct SmallDecimals {
     class: Py<PyType>,
     flags: u8,
+    /// Whether the memory of an instance is asked for as that of all objects is.
+    ordinary: bool,
 }
 
 impl SmallDecimals {
@@ -414,6 +457,10 @@ impl SmallDecimals {
         let object = class.as_ptr().cast::<ffi::PyTypeObject>();
         // SAFETY: a live class, whose fields are only read.
         let (size, item, alloc) = unsafe { ((*object).tp_basicsize, (*object).tp_itemsize, (*object).tp_alloc) };
+        // SAFETY: as above.
+        let collected = unsafe { ffi::PyType_HasFeature(object, ffi::Py_TPFLAGS_HAVE_GC) } != 0;
+        let ordinary = !collected
+            && alloc.is_some_and(|alloc| std::ptr::fn_addr_eq(alloc, ffi::PyType_GenericAlloc as ffi::allocfunc));
         let words = Self::HEAD + Self::WORDS;
         let plain = item == 0 && alloc.is_some();
         if !LOCKED || !plain || size_of::<usize>() != 8 || size as usize != words * 8 || cfg!(target_endian = "big") {
@@ -427,7 +474,7 @@ impl SmallDecimals {
             let content = unsafe { std::slice::from_raw_parts(sample.as_ptr().cast::<usize>(), words) };
             let sign = if number.negative { Self::NEGATIVE } else { 0 };
             let flags = *found.get_or_insert(content[Self::HEAD + 1] as u8 ^ sign);
-            let expected = Self { class: class.clone().unbind(), flags }.words(number, address);
+            let expected = Self { class: class.clone().unbind(), flags, ordinary }.words(number, address);
             let alike =
                 content[Self::HEAD..].iter().zip(expected).enumerate().all(|(at, (&word, expected))| match at {
                     // One byte, and others that nobody wrote.
@@ -440,7 +487,7 @@ impl SmallDecimals {
                 return Ok(None);
             }
         }
-        Ok(found.map(|flags| Self { class: class.clone().unbind(), flags }))
+        Ok(found.map(|flags| Self { class: class.clone().unbind(), flags, ordinary }))
     }
 
     /// What stands behind the head of an instance at this address.
@@ -455,15 +502,21 @@ impl SmallDecimals {
 
     /// A new instance.
     #[inline]
-    pub fn make<'py>(&self, py: Python<'py>, number: SmallDecimal) -> PyResult<Bound<'py, PyAny>> {
+    pub fn make<'py>(&self, py: Python<'py>, number: SmallDecimal) -> Made<'py, PyAny> {
         let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
         // SAFETY: a live class with an allocator, whose instances have as many words as were looked at, and
-        // each of them means what it meant in all samples.
+        // each of them means what it meant in all samples. One that is allocated as all objects are has nothing
+        // else in its memory, and all of that is written here.
         unsafe {
-            let Some(alloc) = (*class).tp_alloc else {
-                return Err(PyTypeError::new_err("a class that makes no instances"));
+            let object = match (*class).tp_alloc {
+                Some(_) if self.ordinary => {
+                    let object = ffi::PyObject_Malloc(size_of::<[usize; Self::HEAD + Self::WORDS]>());
+                    if object.is_null() { ffi::PyErr_NoMemory() } else { ffi::PyObject_Init(object.cast(), class) }
+                }
+                Some(alloc) => alloc(class, 0),
+                None => return Err(Raised::with(py, PyTypeError::new_err("a class that makes no instances"))),
             };
-            let made: Bound<'py, PyAny> = owned(py, alloc(class, 0))?;
+            let made: Bound<'py, PyAny> = owned(py, object)?;
             let words = made.as_ptr().cast::<usize>().add(Self::HEAD).cast::<[usize; Self::WORDS]>();
             *words = self.words(number, made.as_ptr() as usize);
             Ok(made)

@@ -617,6 +617,10 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
         value.is_exact_instance_of::<PyDict>()
     }
     #[inline]
+    fn is_small(&self, value: &Object<'py>) -> bool {
+        value.cast_exact().is_ok_and(|int| ffi::json::small(int).is_some())
+    }
+    #[inline]
     fn is_empty_dict(&self, dict: &Object<'py>) -> bool {
         dict.cast_exact::<PyDict>().is_ok_and(|dict| dict.is_empty())
     }
@@ -649,6 +653,15 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     fn len(&self, container: &Object<'py>) -> usize {
         if let Ok(dict) = container.cast::<PyDict>() {
             return dict.len();
+        }
+        if let Ok(list) = container.cast_exact::<PyList>() {
+            return list.len();
+        }
+        if let Ok(tuple) = container.cast_exact::<PyTuple>() {
+            return tuple.len();
+        }
+        if let Ok(set) = container.cast_exact::<PySet>() {
+            return set.len();
         }
         let (types, class) = (self.types(), container.get_type());
         if Types::is(&types.decimal, &class) {
