@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus"
-BYTES = 2_000_000  # that each face reads of a kind, so that large ones don't drown the small
+BYTES = 200_000  # that each face reads of a kind, so that large ones don't drown the small
 SESSIONS = 20_000_000  # and of sessions, which are what most loads are about
 
 

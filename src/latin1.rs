@@ -23,8 +23,7 @@ pub fn encode(raw: &[u8]) -> Option<Bytes> {
         return None;
     };
     let mut out = Bytes::from_elem(0, count);
-    utf8::decode_one(raw, &mut out);
-    Some(out)
+    (utf8::decode_one(raw, &mut out) == count).then_some(out)
 }
 
 /// The same of short text, each character for itself.
@@ -75,10 +74,13 @@ mod tests {
 
     #[test]
     fn all_else_is_no_latin1() {
+        let short = ["", "a", "ordinary text", "\u{E9}"].map(str::to_owned);
+        let around = [short.as_slice(), &["a", "\u{E9}", "a\u{E9}"].map(|text| text.repeat(70))].concat();
         let others = ["\u{100}", "\u{7FF}", "\u{800}", "\u{FFFF}", "\u{1F600}"].map(str::as_bytes);
-        for wrong in others.into_iter().chain([&b"\x80"[..], b"\xC2", b"\xC3a", b"\xC0\x80", b"\xC1\xBF", b"\xFF"]) {
-            for before in ["", "a", "ordinary text", "\u{E9}"] {
-                for behind in ["", "a", "ordinary text", "\u{E9}"] {
+        let halves = [&b"\x80"[..], b"\xC2", b"\xC3a", b"\xC0\x80", b"\xC1\xBF", b"\xC0a", b"\xC1a", b"\xFF"];
+        for wrong in others.into_iter().chain(halves) {
+            for before in &around {
+                for behind in &around {
                     assert_eq!(encode(&[before.as_bytes(), wrong, behind.as_bytes()].concat()), None);
                 }
             }

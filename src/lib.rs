@@ -37,8 +37,7 @@ pub mod sink;
 mod sure;
 #[forbid(unsafe_code)]
 pub mod tree;
-#[cfg_attr(not(feature = "python"), allow(dead_code))]
 #[forbid(unsafe_code)]
-mod utf8;
+pub mod utf8;
 
 pub use machine::{Decoded, Options, Strings, decode, decode_json};

@@ -3,10 +3,11 @@
 /// How wide the characters of a text have to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// Up to U+00FF.
+    /// One byte: up to U+00FF.
     One,
-    /// Up to U+FFFF.
+    /// Two bytes: up to U+FFFF.
     Two,
+    /// Four bytes.
     Four,
 }
 
@@ -50,7 +51,9 @@ impl Seen {
             let (byte, next) = (bytes[at], bytes[at + 1]);
             rests = u8::wrapping_add(rests, is_rest(byte).into());
             highest = highest.max(byte);
-            wrong |= u8::from((byte & 0xFE == 0xC2) != is_rest(next));
+            // From U+0080 to U+00FF, the first of two bytes is C2 or C3.
+            let first = byte & 0xFE == 0xC2;
+            wrong |= u8::from(first != is_rest(next)) | u8::from(byte >= 0xC0 && !first);
         }
         self.rests += usize::from(rests);
         self.highest = self.highest.max(highest);
@@ -69,7 +72,6 @@ impl Seen {
             rests += (rest >> 7).wrapping_mul(EACH) >> 56;
             two |= first & (word << 2 | word << 3 | word << 4 | word << 5);
             four |= first & word << 2 & word << 3;
-            // From U+0080 to U+00FF, the first of two bytes is C2 or C3.
             wrong |= (first << 8 | before) ^ rest | first & !(word << 6);
             before = first >> 56;
         };

@@ -12,12 +12,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from plainpickle import Policy, safe_loads
+from plainpickle import MalformedPickle, Policy, safe_loads
 from plainpickle.session import SessionSerializer
 from tests.attacks.ops import Raw, pickled, push
 
@@ -465,6 +466,37 @@ def test_text_of_any_kind_and_length_is_what_was_written(
                 assert hash(made[0]) == hash(value)
                 assert sys.getsizeof(made[0]) <= sys.getsizeof(expected[0])
                 assert made[1][value] == value
+
+
+@pytest.mark.parametrize(
+    "alphabet", ["aé", "éü", "дa ", "語", "語a😀", "😀", "é語", "\x80ÿ", "a\ud800"]
+)
+def test_long_text_takes_the_room_that_its_widest_character_needs(alphabet: str) -> None:
+    rng = Random(1)
+    for length in (2, 7, 30, 64, 65, 66, 130, 1000):
+        text = "".join(rng.choices(alphabet, k=length))
+        made = safe_loads(pickle.dumps([text, text + "x"], 4))
+        assert made == [text, text + "x"]
+        assert sys.getsizeof(made[0]) == sys.getsizeof(
+            text.encode(errors="surrogatepass").decode(errors="surrogatepass")
+        )
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "д", "語", "😀"])
+def test_what_is_no_utf_8_is_refused_wherever_it_stands(letter: str) -> None:
+    for times in (1, 9, 40, 100):
+        whole = (letter * times).encode()
+        for at in {0, 1, len(whole) // 2, len(whole) - 1}:
+            for wrong in (b"a", b"\x80", b"\xc1", b"\xc3", b"\xe0", b"\xed", b"\xf4", b"\xff", b""):
+                raw = whole[:at] + wrong + whole[at + 1 :]
+                data = b"X" + len(raw).to_bytes(4, "little") + raw + b"."
+                try:
+                    expected = pickle.loads(data)
+                except UnicodeDecodeError:
+                    with pytest.raises(MalformedPickle):
+                        safe_loads(data)
+                else:
+                    assert safe_loads(data) == expected
 
 
 @pytest.mark.parametrize(

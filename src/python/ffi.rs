@@ -122,7 +122,7 @@ fn characters<'py>(py: Python<'py>, raw: &[u8]) -> Result<Option<Bound<'py, PySt
 /// A slice of numbers, all of them 0 now.
 ///
 /// # Safety
-/// There is room for as many of them, which belongs to the caller alone for as long as the slice is used.
+/// `T` is an integer. There is room for as many of them, which is the caller's alone for as long as the slice is used.
 unsafe fn zeroed<'s, T: Copy>(start: *mut T, count: usize) -> &'s mut [T] {
     // SAFETY: the caller's promise; zeroed memory is a number.
     unsafe {

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 // What `ffi` finds there in the library.
 #[allow(unused_imports)]
-use plainpickle::{sink, tree};
+use plainpickle::{sink, tree, utf8};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
