@@ -424,21 +424,39 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(true)
     }
 
-    /// A datetime, date or time out of the bytes that were just read, likewise; a datetime with a zone out of the memo,
-    /// too.
+    /// A datetime, date or time out of the bytes that were just read, likewise.
     #[inline(always)]
     pub(super) fn plain_moment(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
-        let Some(moment) = self.callee().and_then(|row| Moment::of(row, raw)) else {
+        let Some(row) = self.callee() else {
+            return Ok(false);
+        };
+        if row.known == Known::DateTime {
+            return self.plain_datetime(raw);
+        }
+        let (Some(moment), Some(behind)) = (Moment::of(row, raw), self.behind_call(&self.reader)) else {
+            return Ok(false);
+        };
+        self.pay_arguments(1, 2)?;
+        let value = moment.made(self.sink)?;
+        let leaf = self.offset;
+        self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
+        Ok(true)
+    }
+
+    /// The most frequent of them for itself; with a zone out of the memo, too.
+    #[inline(always)]
+    fn plain_datetime(&mut self, raw: &'a [u8]) -> Step<'a, S, bool> {
+        let Some((day, clock)) = split_datetime(raw) else {
             return Ok(false);
         };
         let leaf = self.offset;
         if let Some(behind) = self.behind_call(&self.reader) {
             self.pay_arguments(1, 2)?;
-            let value = moment.made(self.sink)?;
+            let value = self.sink.datetime(day, clock, None)?;
             self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
             return Ok(true);
         }
-        let (Moment::DateTime(day, clock), Some((behind, index))) = (moment, self.behind_pair(&self.reader)) else {
+        let Some((behind, index)) = self.behind_pair(&self.reader) else {
             return Ok(false);
         };
         let late = Index::leaf(leaf);
