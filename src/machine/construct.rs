@@ -352,8 +352,8 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(true)
     }
 
-    /// Carries out what was looked at: `puts` of the first argument and of the tuple, and what is in between. `late`:
-    /// what stands for the first argument.
+    /// Carries out what was looked at: the PUTs of the first argument and of the tuple, GET and TUPLE in between, and
+    /// REDUCE. `late`: what stands for the first argument.
     #[inline(always)]
     fn pass_second(
         &mut self,
