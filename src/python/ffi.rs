@@ -94,9 +94,16 @@ pub fn utf8<'py>(py: Python<'py>, raw: &[u8]) -> Made<'py, PyString> {
     unsafe { owned(py, ffi::PyUnicode_DecodeUTF8(raw.as_ptr().cast(), raw.len() as isize, c"surrogatepass".as_ptr())) }
 }
 
+/// Text up to this size is measured and decoded here. A longer one may be ASCII but for a character or two, which CPython
+/// is faster at; and what is no text at all would take four times its size first.
+const MEASURED: usize = 1 << 9;
+
 /// `str` from UTF-8 of several characters, not all of them ASCII, which the interpreter takes several attempts for;
 /// none if it is no UTF-8, or has surrogates.
 fn characters<'py>(py: Python<'py>, raw: &[u8]) -> Result<Option<Bound<'py, PyString>>, Raised<'py>> {
+    if raw.len() > MEASURED {
+        return Ok(None);
+    }
     let Some((count, width)) = utf8::measure(raw).filter(|(count, _)| *count > 1) else {
         return Ok(None);
     };
