@@ -171,11 +171,21 @@ pub enum KnownValue<'v, V> {
 }
 
 /// A Decimal of up to 19 digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SmallDecimal {
     pub negative: bool,
     pub coefficient: u64,
     pub exponent: isize,
+}
+
+impl SmallDecimal {
+    /// Whether Python writes it without an exponent.
+    #[inline]
+    pub fn is_plain(self) -> bool {
+        // Five zeros may follow the point.
+        let digits_before = self.exponent.unsigned_abs().saturating_sub(6) as u32;
+        (-19..=0).contains(&self.exponent) && self.coefficient.max(1) >= 10_u64.pow(digits_before)
+    }
 }
 
 /// How a registered class is asked to make an instance.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::error::Failure;
-use crate::sink::{Clock, Day, Factory, Ip, Path};
+use crate::sink::{Clock, Day, Factory, Ip, Path, SmallDecimal};
 
 /// What kind of dict a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub enum Shape<'v, V> {
     Timezone(i64, Option<V>),
     ZoneInfo(Cow<'v, str>),
     Decimal,
+    /// The same, where its text has no exponent.
+    PlainDecimal(SmallDecimal),
     /// With `is_safe`, where that is known.
     Uuid(u128, Option<i64>),
     Ip(Ip, Cow<'v, str>),

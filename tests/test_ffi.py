@@ -11,7 +11,7 @@ import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -382,6 +382,23 @@ def test_a_decimal_is_the_one_that_its_class_makes(text: str, protocol: int) -> 
         assert {made: 1}[expected] == 1
     session = SessionSerializer()
     assert str(session.loads(session.dumps({"d": made}))["d"]) == str(expected)
+
+
+def calculated() -> Iterator[Decimal]:
+    """Decimals of any size and sign, as their class makes them and as calculations leave them."""
+    for text in DECIMALS:
+        yield Decimal(text)
+    for digits in range(45):
+        for exponent in range(-25, 4):
+            number = Decimal(int("123456789" * 5) % 10**digits).scaleb(exponent)
+            yield from (number, -number, number * 0, -number * 0, number + 1, number.normalize())
+    yield Context(prec=99).subtract(Decimal(10**60), Decimal(10**60 - 7))
+
+
+def test_a_decimal_is_written_as_python_writes_it() -> None:
+    dumps = SessionSerializer().dumps
+    for number in calculated():
+        assert dumps(number) == b'{" decimal":"%s"}' % str(number).encode()
 
 
 def test_decimals_are_freed_and_are_nobody_elses() -> None:

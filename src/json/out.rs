@@ -5,7 +5,7 @@ use std::io;
 
 use serde_json::ser::{CompactFormatter, Formatter as _};
 
-use crate::sink::{Clock, Day};
+use crate::sink::{Clock, Day, SmallDecimal};
 use crate::tree::{Leaf, split_pair};
 
 /// Bytes at the start: most sessions fit.
@@ -260,6 +260,30 @@ impl Out {
                 let _ = CompactFormatter.write_i64(self, value);
             }
         }
+    }
+
+    /// A Decimal whose text has no exponent, as Python writes it.
+    pub fn decimal(&mut self, number: SmallDecimal) {
+        let places = number.exponent.unsigned_abs();
+        let (mut text, mut start, mut rest) = ([0; 24], 24, number.coefficient);
+        // From behind: digits, and zeros up to the one before the point.
+        for written in 0.. {
+            if written > places && rest == 0 {
+                break;
+            }
+            if written == places && places > 0 {
+                start -= 1;
+                text[start] = b'.';
+            }
+            start -= 1;
+            text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        if number.negative {
+            start -= 1;
+            text[start] = b'-';
+        }
+        self.put(&text[start..]);
     }
 
     /// Null, a truth value, a number or a text.

@@ -362,6 +362,11 @@ impl<T: Tree> Writer<'_, T> {
                     out.byte(b'}');
                 })?;
             }
+            Shape::PlainDecimal(number) => {
+                self.out.put_array(br#"{" decimal":""#);
+                self.out.decimal(number);
+                self.out.put_array(br#""}"#);
+            }
             Shape::DateTime(day, clock, zone) => {
                 self.out.put_array(br#"{" datetime":"#);
                 self.moment(zone, clock, |out| {

@@ -529,6 +529,28 @@ impl SmallDecimals {
             Ok(made)
         }
     }
+
+    /// The number that an instance holds, if it is one that could have been made here.
+    #[inline]
+    pub fn read(&self, value: &Bound<'_, PyAny>) -> Option<SmallDecimal> {
+        if value.get_type_ptr().cast() != self.class.as_ptr() {
+            return None;
+        }
+        let [_, _, _, _, one, _, data, ..] = self.words(SmallDecimal::default(), value.as_ptr() as usize);
+        // SAFETY: a live instance of the class, which never changes, and has as many words as were looked at. Flags,
+        // exponent, and where how many words of digits are, are written in all instances. The digits are read
+        // only if it is one word of them, and in its place; other flags than the sign are those of other numbers.
+        unsafe {
+            let word = value.as_ptr().cast::<usize>().add(Self::HEAD);
+            let flags = *word.add(1).cast::<u8>();
+            let alike = flags & !Self::NEGATIVE == self.flags && *word.add(4) == one && *word.add(6) == data;
+            alike.then(|| SmallDecimal {
+                negative: flags & Self::NEGATIVE != 0,
+                coefficient: *word.add(7) as u64,
+                exponent: *word.add(2) as isize,
+            })
+        }
+    }
 }
 
 /// The class of datetimes, if its instances are laid out as its header says, which is looked up in samples.

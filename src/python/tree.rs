@@ -15,7 +15,7 @@ use pyo3::types::{
 
 use crate::error::{ErrorKind, Failure};
 use crate::limits::Limits;
-use crate::sink::{Clock, Day, Factory, Ip, Path};
+use crate::sink::{Clock, Day, Factory, Ip, Path, SmallDecimal};
 use crate::tree::{DECIMAL_BITS, DictKind, Keys, Leaf, Shape, Tree};
 
 use super::ffi::json::{self as ffi, Entries};
@@ -68,6 +68,12 @@ impl<'py, 'p> PyTree<'py, 'p> {
 
     fn is(&self, value: &Object<'py>, class: &Py<PyAny>) -> bool {
         value.get_type_ptr().cast() == class.as_ptr()
+    }
+
+    /// A Decimal whose digits can be looked at, if its text has no exponent.
+    #[inline]
+    fn small_decimal(&self, value: &Object<'py>) -> Option<SmallDecimal> {
+        self.types().small_decimals.as_ref()?.read(value).filter(|number| number.is_plain())
     }
 
     /// Whether a zone has a form of its own.
@@ -291,6 +297,8 @@ impl<'py> Tree for PyTree<'py, '_> {
     fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
         Ok(if value.is_exact_instance_of::<PyDict>() {
             Shape::Dict(DictKind::Plain)
+        } else if let Some(number) = self.small_decimal(value) {
+            Shape::PlainDecimal(number)
         } else if self.is(value, &self.types().decimal) {
             Shape::Decimal
         } else if value.is_exact_instance_of::<PyList>() {
