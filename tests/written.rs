@@ -27,9 +27,10 @@ fn assert_sure_is_read(values: &ValueSink<'_>, root: &NodeId) -> bool {
     let Some(depth) = (1..64).find(|depth| written(values, root, *depth).is_some()) else {
         return false;
     };
-    let Some(Written { text, sure: true }) = written(values, root, depth) else {
+    let Some(written) = written(values, root, depth).filter(|written| written.sure) else {
         return false;
     };
+    let text = written.text();
     let limits = |memory| Limits {
         bytes: text.len() as u64,
         memory,
@@ -51,7 +52,7 @@ fn assert_sure_is_read(values: &ValueSink<'_>, root: &NodeId) -> bool {
         if sure(middle) { memory = middle } else { below = middle + 1 }
     }
     assert!(sure(memory));
-    assert!(is_read(&text, &limits(memory)), "{:.200}", String::from_utf8_lossy(&text));
+    assert!(is_read(text, &limits(memory)), "{:.200}", String::from_utf8_lossy(text));
     let less = Limits { bytes: text.len() as u64 - 1, ..limits(memory) };
     assert!(!surely_read::<ValueSink<'_>>(text.len(), &less));
     true

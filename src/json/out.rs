@@ -1,5 +1,6 @@
 //! The text that is being written: escapes, numbers and dates go straight into one buffer.
 
+use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::io;
 
@@ -10,8 +11,15 @@ use crate::tree::{Leaf, split_pair};
 
 /// Bytes at the start: most sessions fit.
 const START: usize = 2048;
+/// The largest buffer that is kept for the next text.
+const KEPT: usize = 1 << 16;
 /// Bytes behind the end that a short text may be written over.
 const SLACK: usize = 16;
+
+thread_local! {
+    /// The buffer of the last text: making one, and zeros of it, takes as long as a short text.
+    static LAST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A buffer whose bytes are there before they are written, so that short texts are stored by words.
 pub struct Out {
@@ -25,7 +33,11 @@ pub struct Out {
 impl Out {
     /// An empty buffer.
     pub fn new(ascii: bool) -> Self {
-        Self { bytes: vec![0; START], len: 0, ascii }
+        let mut bytes = LAST.try_with(Cell::take).unwrap_or_default();
+        if bytes.is_empty() {
+            bytes = vec![0; START];
+        }
+        Self { bytes, len: 0, ascii }
     }
 
     /// How much is written.
@@ -35,9 +47,14 @@ impl Out {
     }
 
     /// What is written.
+    pub fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The same, taken out.
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.truncate(self.len);
-        self.bytes
+        std::mem::take(&mut self.bytes)
     }
 
     /// The place for `count` bytes more.
@@ -395,6 +412,16 @@ impl Out {
     pub fn offset(&mut self, microseconds: i64) {
         let (text, size) = offset_text(microseconds);
         self.put(&text[..size]);
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        if (1..=KEPT).contains(&self.bytes.len()) {
+            let bytes = std::mem::take(&mut self.bytes);
+            // A thread that ends has none any more.
+            let _ = LAST.try_with(|last| last.set(bytes));
+        }
     }
 }
 

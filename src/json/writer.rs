@@ -28,12 +28,18 @@ pub struct Style {
 
 /// What was written.
 pub struct Written {
-    /// The text.
-    pub text: Vec<u8>,
+    out: Out,
     /// Whether all values are of the kinds that `machine::surely_read` knows the cost of: leaves,
     /// lists, tuples, dicts, small sets of leaves, dates and times in UTC or without a zone, Decimals
     /// and UUIDs; no number in it has more than [`SURE_DIGITS`] digits.
     pub sure: bool,
+}
+
+impl Written {
+    /// The text.
+    pub fn text(&self) -> &[u8] {
+        self.out.written()
+    }
 }
 
 /// The most digits of a number that leave a text sure.
@@ -51,7 +57,7 @@ pub struct Unwritten<V, E> {
 
 /// Writes the value `root` as text.
 pub fn write<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<String, Unwritten<T::Value, T::Error>> {
-    Ok(String::from_utf8(encode(tree, root, style)?.text).unwrap_or_default())
+    Ok(String::from_utf8(encode(tree, root, style)?.out.finish()).unwrap_or_default())
 }
 
 /// Writes the value `root`.
@@ -73,7 +79,7 @@ pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Writte
         }
         match writer.advance() {
             Ok(Some(next)) => value = next,
-            Ok(None) => return Ok(Written { text: writer.out.finish(), sure: writer.sure }),
+            Ok(None) => return Ok(Written { out: writer.out, sure: writer.sure }),
             Err(failure) => return Err(Unwritten { failure, at: None }),
         }
     }

@@ -262,7 +262,7 @@ pub fn write_json<'py>(
             return told(py, policy, &error, joined).into_bound_py_any(py);
         }
     };
-    let text = &written.text;
+    let text = written.text();
     let sure = written.sure && machine::surely_read::<ValueSink<'_>>(text.len(), &limits);
     match if sure { None } else { checked(py, text, Format::Json, policy, &limits)? } {
         None => Ok(super::ffi::bytes(py, text)?.into_any()),
