@@ -269,38 +269,39 @@ impl Out {
     /// An integer.
     #[inline]
     pub fn int(&mut self, value: i64) {
+        if value < 0 {
+            self.byte(b'-');
+        }
+        self.digits(value.unsigned_abs());
+    }
+
+    #[inline]
+    fn digits(&mut self, value: u64) {
         match value {
             0..10 => self.byte(b'0' + value as u8),
-            10..100 => self.put_array(&pair(value as u32)),
+            10..100 => self.put_array(&pair(value as u8)),
             _ => {
                 // Writing to memory does not fail.
-                let _ = CompactFormatter.write_i64(self, value);
+                let _ = CompactFormatter.write_u64(self, value);
             }
         }
     }
 
     /// A Decimal whose text has no exponent, as Python writes it.
     pub fn decimal(&mut self, number: SmallDecimal) {
-        let places = number.exponent.unsigned_abs();
-        let (mut text, mut start, mut rest) = ([0; 24], 24, number.coefficient);
-        // From behind: digits, and zeros up to the one before the point.
-        for written in 0.. {
-            if written > places && rest == 0 {
-                break;
-            }
-            if written == places && places > 0 {
-                start -= 1;
-                text[start] = b'.';
-            }
-            start -= 1;
-            text[start] = b'0' + (rest % 10) as u8;
+        let (mut text, mut rest) = ([b'.'; 20], number.coefficient);
+        let (places, _) = text[1..].split_at_mut(number.exponent.unsigned_abs().min(19));
+        for digit in places.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
+        let size = places.len() + usize::from(number.exponent != 0);
         if number.negative {
-            start -= 1;
-            text[start] = b'-';
+            self.byte(b'-');
         }
-        self.put(&text[start..]);
+        self.digits(rest);
+        self.put_array(&text);
+        self.len -= text.len() - size;
     }
 
     /// Null, a truth value, a number or a text.
@@ -481,20 +482,20 @@ fn parse_exponent(text: &[u8]) -> i32 {
 
 /// Two digits.
 #[inline]
-fn pair(value: u32) -> [u8; 2] {
-    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
+fn pair(value: u8) -> [u8; 2] {
+    [b'0' + value / 10, b'0' + value % 10]
 }
 
 fn day_text(day: Day) -> [u8; 10] {
-    let ([a, b], [c, d]) = (pair(u32::from(day.year) / 100), pair(u32::from(day.year) % 100));
-    let ([e, f], [g, h]) = (pair(day.month.into()), pair(day.day.into()));
+    let ([a, b], [c, d]) = (pair((day.year / 100) as u8), pair((day.year % 100) as u8));
+    let ([e, f], [g, h]) = (pair(day.month), pair(day.day));
     [a, b, c, d, b'-', e, f, b'-', g, h]
 }
 
 /// With microseconds if it has any, and how long it is.
 fn clock_text(clock: Clock) -> ([u8; 15], usize) {
-    let ([a, b], [c, d], [e, f]) = (pair(clock.hour.into()), pair(clock.minute.into()), pair(clock.second.into()));
-    let [[g, h], [i, j], [k, l]] = [10_000, 100, 1].map(|unit| pair(clock.microsecond / unit % 100));
+    let ([a, b], [c, d], [e, f]) = (pair(clock.hour), pair(clock.minute), pair(clock.second));
+    let [[g, h], [i, j], [k, l]] = [10_000, 100, 1].map(|unit| pair((clock.microsecond / unit % 100) as u8));
     let size = if clock.microsecond > 0 { 15 } else { 8 };
     ([a, b, b':', c, d, b':', e, f, b'.', g, h, i, j, k, l], size)
 }
