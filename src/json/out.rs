@@ -305,7 +305,7 @@ impl Out {
     }
 
     /// Null, a truth value, a number or a text.
-    #[inline]
+    #[inline(always)]
     pub fn leaf(&mut self, leaf: Leaf<'_>) {
         match leaf {
             Leaf::Text(text) => self.text(text),

@@ -310,16 +310,18 @@ impl<T: Tree> Writer<'_, T> {
     }
 
     fn close(&mut self, empty: bool) {
-        if let Some(frame) = self.frames.pop() {
+        if let Some(frame) = self.frames.last() {
+            let (identity, close) = (frame.identity, frame.close);
+            self.frames.truncate(self.frames.len() - 1);
             if self.style.show
-                && let Some(identity) = frame.identity
+                && let Some(identity) = identity
             {
                 self.open.remove(&identity);
             }
             if !empty {
                 self.newline();
             }
-            self.out.put(frame.close);
+            self.out.put(close);
         }
     }
 

@@ -10,6 +10,9 @@ use crate::tree::{Keys, split_pair};
 /// The characters of a text, if they are one byte each.
 #[inline(always)]
 pub fn latin1<'t>(text: &'t Bound<'_, PyString>) -> Option<&'t [u8]> {
+    if let Some(ascii) = super::ascii(text) {
+        return Some(ascii);
+    }
     let pointer = text.as_ptr();
     // SAFETY: a live str. Once it is ready, as all are from Python 3.12 on, kind, length and characters
     // are fixed, and stay where they are for as long as the str lives, which `'t` does not exceed.
