@@ -60,7 +60,8 @@ impl Out {
     /// The place for `count` bytes more.
     #[inline(always)]
     fn room(&mut self, count: usize) -> &mut [u8] {
-        let end = self.len + count + SLACK;
+        // What is in memory is never so large that this wraps.
+        let end = self.len.wrapping_add(count).wrapping_add(SLACK);
         if end > self.bytes.len() {
             self.grow(end);
         }
@@ -142,7 +143,7 @@ impl Out {
     #[inline(always)]
     fn plain<const B: usize, const A: usize>(&mut self, before: &[u8; B], raw: &[u8], after: &[u8; A]) -> bool {
         let size = raw.len();
-        let room = self.room(B + size + A);
+        let room = self.room(size.wrapping_add(B + A));
         let Some((start, target)) = room.split_first_chunk_mut::<B>() else {
             return false;
         };
@@ -177,7 +178,7 @@ impl Out {
             return false;
         }
         target[size..size + A].copy_from_slice(after);
-        self.len += B + size + A;
+        self.len = self.len.wrapping_add(size.wrapping_add(B + A));
         true
     }
 
@@ -407,6 +408,16 @@ impl Out {
         let (text, size) = clock_text(clock);
         self.put_array(&text);
         self.len -= text.len() - size;
+    }
+
+    /// Both, with a letter between them.
+    pub fn day_and_clock(&mut self, day: Day, clock: Clock) {
+        let mut text = [b'T'; 26];
+        let (clock, size) = clock_text(clock);
+        text[..10].copy_from_slice(&day_text(day));
+        text[11..].copy_from_slice(&clock);
+        self.put_array(&text);
+        self.len -= clock.len() - size;
     }
 
     /// An offset in ISO form, from microseconds.

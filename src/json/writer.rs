@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{ErrorKind, Failure};
 use crate::limits::{self, Limit};
-use crate::sink::{Clock, Ip, Path};
+use crate::sink::{Clock, Day, Ip, Path};
 use crate::tree::{DictKind, Keys, Leaf, Shape, Tree, split_pair};
 
 use super::out::Out;
@@ -88,7 +88,7 @@ pub fn encode<T: Tree>(tree: &T, root: &T::Value, style: Style) -> Result<Writte
 /// A container that is being written.
 struct Frame<V, C> {
     cursor: C,
-    /// How many parts are written; of an object, how many keys.
+    /// How many parts are written; of an object, whether any is.
     count: usize,
     kind: Kind<V, C>,
     close: &'static [u8],
@@ -195,7 +195,7 @@ impl<T: Tree> Writer<'_, T> {
                 self.dict(&dict, parts, Some(keys))?;
                 return Ok(None);
             }
-            frame.count += 1;
+            frame.count = 1;
             if !text.is_some_and(|text| self.out.key(text, first)) {
                 if !first {
                     self.out.byte(b',');
@@ -377,14 +377,11 @@ impl<T: Tree> Writer<'_, T> {
             }
             Shape::DateTime(day, clock, zone) => {
                 self.out.put_array(br#"{" datetime":"#);
-                self.moment(zone, clock, |out| {
-                    out.day(day);
-                    out.byte(b'T');
-                })?;
+                self.moment(zone, Some(day), clock)?;
             }
             Shape::Time(clock, zone) => {
                 self.out.put_array(br#"{" time":"#);
-                self.moment(zone, clock, |_| {})?;
+                self.moment(zone, None, clock)?;
             }
             Shape::Date(day) => {
                 self.out.put_array(br#"{" date":""#);
@@ -601,15 +598,17 @@ impl<T: Tree> Writer<'_, T> {
     }
 
     /// A time, behind its tag: text where text holds all of it, else a list with the fold and the zone.
-    fn moment(&mut self, zone: Option<T::Value>, clock: Clock, day: impl FnOnce(&mut Out)) -> Step<T> {
+    fn moment(&mut self, zone: Option<T::Value>, day: Option<Day>, clock: Clock) -> Step<T> {
         let offset = match zone.as_ref().map(|zone| self.tree.shape(zone)).transpose()? {
             None if !clock.fold => Some(None),
             Some(Shape::Timezone(microseconds, None)) if !clock.fold => Some(Some(microseconds)),
             _ => None,
         };
         self.out.put(if offset.is_some() { b"\"" } else { b"[\"" });
-        day(&mut self.out);
-        self.out.clock(clock);
+        match day {
+            Some(day) => self.out.day_and_clock(day, clock),
+            None => self.out.clock(clock),
+        }
         if let Some(offset) = offset {
             if let Some(microseconds) = offset {
                 self.out.offset(microseconds);
