@@ -570,6 +570,16 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_text_left_in_the_buffer_is_not_seen() {
+        for size in [10, START, 3, KEPT, 2 * KEPT, 0, 5] {
+            let mut out = Out::new(true);
+            out.latin1(&vec![b'x'; size]);
+            assert_eq!(out.written(), format!("\"{}\"", "x".repeat(size)).as_bytes());
+        }
+        assert!((1..=KEPT).contains(&LAST.take().len()));
+    }
+
+    #[test]
     fn floats_are_laid_out_as_python_does_it() {
         for (value, text) in [
             (0.0, "0.0"),
