@@ -219,8 +219,8 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     options: &'m Options<'m>,
     budget: Budget,
     protocol: u8,
-    /// Where the current opcode stands.
-    offset: usize,
+    /// How many bytes there are from the current opcode on.
+    left: usize,
     stack: Stack<S::Value>,
     marks: Marks,
     /// The memo from index `base` on.
@@ -278,7 +278,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             policy,
             options,
             protocol: 0,
-            offset: 0,
+            left: data.len(),
             stack: stack.emptied(Scratch::KEPT),
             marks,
             memo,
@@ -316,9 +316,21 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.sink.give_back(Scratch::of(marks, memo, stack, kept));
     }
 
+    /// Where the current opcode stands.
+    #[inline(always)]
+    fn offset(&self) -> usize {
+        self.reader.size().wrapping_sub(self.left)
+    }
+
+    /// What stands at `offset` is carried out next.
+    #[inline(always)]
+    fn stand_at(&mut self, offset: usize) {
+        self.left = self.reader.size().wrapping_sub(offset);
+    }
+
     /// Carries out opcodes up to STOP, and states offset and opcode in whatever goes wrong.
     fn run(&mut self) -> Step<'a, S, S::Value> {
-        self.run_on().map_err(|failure| failure.at(self.offset, self.reader.byte_at(self.offset)))
+        self.run_on().map_err(|failure| failure.at(self.offset(), self.reader.byte_at(self.offset())))
     }
 
     /// The opcodes that pickles are full of, each together with the PUT behind it. The position is a
@@ -326,7 +338,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn run_on(&mut self) -> Step<'a, S, S::Value> {
         let mut reader = self.reader;
         loop {
-            self.offset = reader.position();
+            self.left = reader.remaining();
             let byte = reader.opcode()?;
             self.sink.opcode(byte);
             match byte {
@@ -369,7 +381,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
                     let value = match reader.int(byte) {
                         Some(value) if self.words_fit => value,
                         _ => {
-                            self.reader = reader.from(self.offset + 1);
+                            self.reader = reader.from(self.offset() + 1);
                             self.step(byte)?;
                             reader = self.reader;
                             continue;
@@ -467,7 +479,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     fn floats(&mut self) -> Step<'a, S> {
         let mut reader = self.reader;
         while reader.peek() == Some(op::BINFLOAT) {
-            self.offset = reader.position();
+            self.left = reader.remaining();
             self.pass(1, &mut reader)?;
             let value = reader.f64()?;
             let value = self.sink.float(value)?;
@@ -495,12 +507,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if byte == op::PUT { self.put(index) } else { self.get(index) }
     }
 
-    /// SHORT_BINBYTES, or the moment that is made of it right away.
+    /// SHORT_BINBYTES, or the moment that is made of it right away; and the moments behind that one, since they come
+    /// in runs.
     #[inline(never)]
     fn short_bytes(&mut self) -> Step<'a, S> {
-        let raw = self.reader.counted1()?;
-        if self.plain_moment(raw)? {
-            return Ok(());
+        let mut raw = self.reader.counted1()?;
+        while self.plain_moment(raw)? {
+            if !self.next_moment()? {
+                return Ok(());
+            }
+            raw = self.reader.counted1()?;
         }
         let mut reader = self.reader;
         match self.moment(raw, reader)? {
@@ -903,9 +919,9 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(());
         }
         let (text, index) = if S::KEYS && self.key_is_next() {
-            (self.sink.key(raw)?, Index::key(self.offset))
+            (self.sink.key(raw)?, Index::key(self.offset()))
         } else {
-            (self.sink.utf8(raw)?, Index::leaf(self.offset))
+            (self.sink.utf8(raw)?, Index::leaf(self.offset()))
         };
         self.push_leaf(text, raw.len(), index, reader)
     }
@@ -920,7 +936,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(behind) => reader = behind,
             None => {
                 let text = self.sink.utf8(raw)?;
-                self.push_leaf(text, raw.len(), Index::leaf(self.offset), &mut reader)?;
+                self.push_leaf(text, raw.len(), Index::leaf(self.offset()), &mut reader)?;
             }
         }
         self.reader = reader;
@@ -1328,7 +1344,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let found = self.policy.lookup(module, name, fix_imports);
         let known = matches!(found, Some(Target::Known(..)));
         let escaped = if known { Box::default() } else { policy::escaped(module, name) };
-        let go_on = self.sink.global(module, name, self.offset, found.is_some());
+        let go_on = self.sink.global(module, name, self.offset(), found.is_some());
         let target = match found {
             // What only looks makes plain values.
             Some(Target::Known(row, _)) if !S::NATIVE => Target::Known(row, None),

@@ -304,7 +304,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         form: Form,
         reader: Reader<'a>,
     ) -> Step<'a, S, Option<Reader<'a>>> {
-        let leaf = Index::leaf(self.offset);
+        let leaf = Index::leaf(self.offset());
         let mut ahead = self.ahead(reader);
         let Some((late, [get, tuple], index)) = ahead.second_argument(leaf, form) else {
             return Ok(None);
@@ -321,7 +321,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.budget.memory(bytes.len())?;
         self.budget.work(bytes.len() / 4)?;
         self.pass_second(late, [get, tuple], leaf, encoding)?;
-        let late = [Index::encoded(self.offset), Index::encoded_tuple(self.offset)];
+        let late = [Index::encoded(self.offset()), Index::encoded_tuple(self.offset())];
         if form == Form::Marked {
             self.marks.pop()?;
         }
@@ -419,7 +419,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.pay_arguments(1, 2)?;
         self.pay_digits(digits, false)?;
         let value = self.sink.decimal(raw, number)?;
-        let leaf = self.offset;
+        let leaf = self.offset();
         self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
         Ok(true)
     }
@@ -438,7 +438,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         };
         self.pay_arguments(1, 2)?;
         let value = moment.made(self.sink)?;
-        let leaf = self.offset;
+        let leaf = self.offset();
         self.finish_call(value, [Index::leaf(leaf), Index::tuple(leaf)], behind)?;
         Ok(true)
     }
@@ -449,7 +449,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         let Some((day, clock)) = split_datetime(raw) else {
             return Ok(false);
         };
-        let leaf = self.offset;
+        let leaf = self.offset();
         if let Some(behind) = self.behind_call(&self.reader) {
             self.pay_arguments(1, 2)?;
             let value = self.sink.datetime(day, clock, None)?;
@@ -476,6 +476,23 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(true)
     }
 
+    /// The GET of a class and SHORT_BINBYTES, which begin the next moment, if that is what comes next.
+    #[inline(always)]
+    pub(super) fn next_moment(&mut self) -> Step<'a, S, bool> {
+        let mut ahead = self.ahead(self.reader);
+        let (Some((get, index)), true) = (ahead.get(), ahead.is(op::SHORT_BINBYTES)) else {
+            return Ok(false);
+        };
+        let Some(class) = self.kept_global(index) else {
+            return Ok(false);
+        };
+        self.tell([Some(get), Some(op::SHORT_BINBYTES)]);
+        self.stack.push(Slot::Global(class))?;
+        self.left = ahead.reader.remaining() + 1;
+        self.reader = ahead.reader;
+        Ok(true)
+    }
+
     fn decimal_called(&mut self, raw: &'a [u8], form: Form, reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         // Anything else takes the long way.
         let mut ahead = self.ahead(reader);
@@ -485,7 +502,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.pay_arguments(1, 2)?;
         self.pay_digits(digits, false)?;
         let value = self.sink.decimal(raw, number)?;
-        let leaf = self.offset;
+        let leaf = self.offset();
         self.pass_only(puts, form, [Index::leaf(leaf), Index::tuple(leaf)])?;
         self.push_called(value, form, ahead).map(Some)
     }
@@ -510,7 +527,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn moment(&mut self, raw: &'a [u8], reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         match self.callee_of() {
             Some((row, form)) if raw.len() <= DATETIME_BYTES => {
-                let leaf = self.offset;
+                let leaf = self.offset();
                 self.moment_called(row, raw, form, [Index::leaf(leaf), Index::tuple(leaf)], reader)
             }
             _ => Ok(None),
@@ -617,85 +634,74 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// A UUID out of `class ()`, NEWOBJ, if its state comes next as `uuid` writes it: a dict of `int`
     /// and nothing else, and BUILD. The dict is not made.
-    pub(super) fn uuid_and_state(&mut self, mut reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
+    pub(super) fn uuid_and_state(&mut self, reader: Reader<'a>) -> Step<'a, S, Option<Reader<'a>>> {
         if !self.is_new_uuid() {
             return Ok(None);
         }
-        let mut ahead = reader;
-        let mut puts = 0;
-        let mut pass_put = |ahead: &mut Reader<'a>| {
-            let put = self.next_put(ahead, puts);
-            puts += usize::from(put > 0);
-            ahead.take(put).is_ok()
-        };
-        if !pass_put(&mut ahead) || !matches!(ahead.opcode(), Ok(op::EMPTY_DICT)) || !pass_put(&mut ahead) {
+        let mut ahead = self.ahead(reader);
+        let put = ahead.put();
+        if !ahead.is(op::EMPTY_DICT) {
             return Ok(None);
         }
-        let key = match ahead.opcode() {
-            Ok(op::BINGET) => {
-                let Ok(index) = ahead.u8().map(usize::from) else {
-                    return Ok(None);
-                };
+        let state_put = ahead.put();
+        let late_key = Index::key(ahead.reader.position());
+        let (key, key_put) = match (ahead.get(), ahead.reader.peek()) {
+            (Some((get, index)), _) => {
                 match self.kept_value(index) {
                     Some(key) if self.sink.view(key) == View::Text("int") => {}
                     None if self.late_key(index) == Some(b"int") => {}
                     _ => return Ok(None),
                 }
                 self.uuid_key = self.memo.get(index.wrapping_sub(self.base)).copied().unwrap_or(Index::EMPTY);
-                None
+                (get, None)
             }
-            Ok(byte @ (op::SHORT_BINUNICODE | op::BINUNICODE)) => {
-                let raw = if byte == op::BINUNICODE { ahead.counted4() } else { ahead.counted1() };
-                match raw {
-                    Ok(b"int") if pass_put(&mut ahead) => raw.ok(),
-                    _ => return Ok(None),
+            (None, Some(text @ (op::SHORT_BINUNICODE | op::BINUNICODE))) => {
+                ahead.is(text);
+                let raw = if text == op::BINUNICODE { ahead.reader.counted4() } else { ahead.reader.counted1() };
+                if !matches!(raw, Ok(b"int")) {
+                    return Ok(None);
                 }
+                (text, ahead.put())
             }
             _ => return Ok(None),
         };
-        let leaf = ahead.position();
+        let late_state = Index::state(ahead.reader.position());
+        if !ahead.is(op::LONG1) {
+            return Ok(None);
+        }
+        // Not negative, and within 128 bits.
         let mut wide = [0; 17];
-        match ahead.opcode() {
-            Ok(op::LONG1) => match ahead.counted1() {
-                // Not negative, and within 128 bits.
-                Ok(raw)
-                    if raw.len() <= wide.len()
-                        && raw.len() as u64 * 8 <= self.budget.limits().int_bits
-                        && raw.last().is_some_and(|&high| high < 0x80) =>
-                {
-                    wide[..raw.len()].copy_from_slice(raw);
-                }
-                _ => return Ok(None),
-            },
+        match ahead.reader.counted1() {
+            Ok(raw)
+                if raw.len() <= wide.len()
+                    && raw.len() as u64 * 8 <= self.budget.limits().int_bits
+                    && raw.last().is_some_and(|&high| high < 0x80) =>
+            {
+                wide[..raw.len()].copy_from_slice(raw);
+            }
             _ => return Ok(None),
         }
-        let [int @ .., 0] = wide else {
+        let ([int @ .., 0], true, true) = (wide, ahead.is(op::SETITEM), ahead.is(op::BUILD)) else {
             return Ok(None);
         };
-        if !matches!(ahead.rest(), [op::SETITEM, op::BUILD, ..]) {
-            return Ok(None);
-        }
         // Paid for as what it stands for.
         self.budget.memory(cost::TUPLE + cost::ENTRY + cost::DICT + cost::DICT_TABLE + cost::DICT_ENTRY)?;
         self.budget.depth(1)?;
         let uuid = self.sink.known(KnownValue::Uuid(u128::from_le_bytes(int), None))?;
-        self.put_kept(&mut reader, || Entry::Value(uuid.clone(), 0))?;
-        self.pass(1, &mut reader)?;
-        self.put_late(&mut reader, Index::state(leaf))?;
-        match key {
-            Some(raw) => {
-                let key = reader.position();
-                self.pass(raw.len() + if reader.peek() == Some(op::BINUNICODE) { 5 } else { 2 }, &mut reader)?;
-                self.put_late(&mut reader, Index::key(key))?;
-            }
-            None => self.pass(2, &mut reader)?,
+        self.tell([put, Some(op::EMPTY_DICT), state_put, Some(key), key_put]);
+        self.tell([op::LONG1, op::SETITEM, op::BUILD].map(Some));
+        if put.is_some() {
+            let made = self.keep_value(&uuid)?;
+            self.push_indexes([made])?;
         }
-        self.pass(ahead.position() - leaf, &mut reader)?;
-        self.pass(1, &mut reader)?;
-        self.pass(1, &mut reader)?;
-        self.stack.truncate(self.stack.len() - 2);
-        self.stack.push_leaf(uuid)?;
-        Ok(Some(reader))
+        for (put, late) in [(state_put, late_state), (key_put, late_key)] {
+            if put.is_some() {
+                self.push_indexes([late])?;
+            }
+        }
+        self.stack.truncate(self.stack.len() - 1);
+        self.stack.replace_top(uuid);
+        Ok(Some(ahead.reader))
     }
 
     /// INST, OBJ: an instance of `class` with what is above `start` as arguments.

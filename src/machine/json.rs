@@ -99,7 +99,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     pub(super) fn run_json(&mut self, data: &'a [u8]) -> Step<'a, S, S::Value> {
         let mut tokens = Tokens::new(data);
         let read = self.json_value(&mut tokens);
-        let offset = self.offset;
+        let offset = self.offset();
         read.map_err(|failure| failure.at(offset, None))
     }
 
@@ -113,7 +113,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             // A value is complete: it is on top of the stack, or it is the list of a tag.
             loop {
                 let byte = tokens.peek();
-                self.offset = tokens.position();
+                self.stand_at(tokens.position());
                 let Some(level) = levels.last_mut() else {
                     if byte.is_some() {
                         return Err(ErrorKind::Json("something after the value").into());
@@ -174,7 +174,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Carries out the token that starts a value. True if the value is complete.
     fn json_token(&mut self, tokens: &mut Tokens<'a>, levels: &mut Vec<Level<'a>>) -> Step<'a, S, bool> {
         let byte = tokens.peek();
-        self.offset = tokens.position();
+        self.stand_at(tokens.position());
         match byte {
             Some(b'"') => {
                 let slot = match tokens.plain() {
@@ -249,7 +249,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         levels: &mut Vec<Level<'a>>,
         tag: Quoted<'a>,
     ) -> Step<'a, S, bool> {
-        self.offset = tokens.position();
+        self.stand_at(tokens.position());
         let text = match tokens.plain() {
             Some(raw) => Quoted::Plain(raw),
             None => tokens.quoted()?,
@@ -258,7 +258,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if let Some(kind) = kind
             && let Some(text) = text.to_text()
         {
-            self.offset = tokens.position();
+            self.stand_at(tokens.position());
             tokens.pass();
             if S::LEAF > 0 {
                 self.budget.memory(S::LEAF)?;
@@ -309,7 +309,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     #[inline(always)]
     fn json_key(&mut self, tokens: &mut Tokens<'a>) -> Step<'a, S, Quoted<'a>> {
         let byte = tokens.peek();
-        self.offset = tokens.position();
+        self.stand_at(tokens.position());
         match byte {
             Some(b'"') => {}
             Some(_) => return Err(ErrorKind::Json("a key is due").into()),
@@ -415,7 +415,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     /// An error inside of JSON is at no opcode.
     fn without_opcode<T>(&self, made: Step<'a, S, T>) -> Step<'a, S, T> {
-        made.map_err(|failure| failure.at(self.offset, None))
+        made.map_err(|failure| failure.at(self.offset(), None))
     }
 
     // ---- tags

@@ -334,11 +334,16 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         Ok(())
     }
 
-    #[cold]
+    #[inline(never)]
     fn get_other(&mut self, index: u64) -> Step<'a, S> {
         let at = usize::try_from(index).map_err(|_| ErrorKind::NoMemo)?;
         let own = at.wrapping_sub(self.base);
         let found = match self.memo.get(own) {
+            Some(&found) if matches!(found.0 & Index::KIND, Index::LEAF | Index::KEY) => {
+                let value = self.late_leaf(found.number(), found.0 & Index::KIND == Index::KEY)?;
+                self.memo[own] = self.keep_value(&value)?;
+                return Ok(self.stack.push_leaf(value)?);
+            }
             Some(&found) if found != Index::EMPTY => {
                 let found = self.late(found)?;
                 self.memo[own] = found;
@@ -362,11 +367,10 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
 
     // ---- what is made when it is fetched
 
-    /// How many bytes the PUT has that comes next, if one does that appends to the memo behind so
-    /// many further entries.
+    /// How many bytes the PUT has that comes next, if one does that appends to the memo.
     #[inline(always)]
-    pub(super) fn next_put(&self, reader: &Reader<'a>, entries: usize) -> usize {
-        let next = || self.base.wrapping_add(self.memo.len()).wrapping_add(entries);
+    fn next_put(&self, reader: &Reader<'a>) -> usize {
+        let next = || self.base.wrapping_add(self.memo.len());
         match *reader.rest() {
             [op::MEMOIZE, ..] if self.holes == 0 => 1,
             [op::BINPUT, index, ..] if usize::from(index) == next() => 2,
@@ -378,7 +382,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Carries out the PUT that comes next, if one does.
     #[inline(always)]
     pub(super) fn put_next(&mut self, reader: &mut Reader<'a>) -> Step<'a, S> {
-        let put = self.next_put(reader, 0);
+        let put = self.next_put(reader);
         if put > 0 {
             self.pass(put, reader)?;
             let index = self.keep_top()?;
@@ -405,38 +409,24 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         index: Index,
         reader: &mut Reader<'a>,
     ) -> Step<'a, S> {
-        let put = self.next_put(reader, 0);
+        let put = self.next_put(reader);
         if put > 0 {
             self.pass(put, reader)?;
             // It is made again if something fetches it.
-            let index =
-                if S::COUNTED && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
+            let index = if S::COUNTED && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
             self.push_indexes([index])?;
         }
         self.push(value)
     }
 
-    /// Carries out the PUT that comes next, if one does.
+    /// A global that the memo of this pickle has.
     #[inline(always)]
-    pub(super) fn put_late(&mut self, reader: &mut Reader<'a>, index: Index) -> Step<'a, S> {
-        let put = self.next_put(reader, 0);
-        if put > 0 {
-            self.pass(put, reader)?;
-            self.push_indexes([index])?;
+    pub(super) fn kept_global(&self, index: usize) -> Option<u32> {
+        let found = self.memo.get(index.wrapping_sub(self.base))?;
+        match self.kept.get(found.number()) {
+            Some(Seen::Global(global)) if found.0 & Index::KIND == Index::KEPT => Some(global),
+            _ => None,
         }
-        Ok(())
-    }
-
-    /// The same, for something that has to be kept.
-    #[inline(always)]
-    pub(super) fn put_kept(&mut self, reader: &mut Reader<'a>, entry: impl FnOnce() -> Entry<S::Value>) -> Step<'a, S> {
-        let put = self.next_put(reader, 0);
-        if put > 0 {
-            self.pass(put, reader)?;
-            let index = self.keep(entry())?;
-            self.push_indexes([index])?;
-        }
-        Ok(())
     }
 
     /// A value without containers that the memo of this pickle has.

@@ -41,7 +41,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     ) -> Step<'a, S, S::Value> {
         match failure.cause() {
             Cause::Pickle(error) if S::SALVAGE && error.kind().is_about_one_value() => {
-                let error = error.at(self.offset, self.reader.byte_at(self.offset));
+                let error = error.at(self.offset(), self.reader.byte_at(self.offset()));
                 let mut values = Vec::new();
                 for cause in causes {
                     self.values_in(cause, &mut values);
