@@ -16,6 +16,7 @@ mod text;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZero;
 
@@ -75,7 +76,7 @@ struct Gone(#[expect(dead_code, reason = "it has its size from it")] NonZero<usi
 
 /// The memory of a table for one of another type of the same size.
 #[inline]
-fn emptied<A, B>(mut table: Vec<A>) -> Vec<B> {
+pub(crate) fn emptied<A, B>(mut table: Vec<A>) -> Vec<B> {
     table.clear();
     // Collected in place; where sizes differ, nothing is kept.
     table.into_iter().map(|_| unreachable!("the table is empty")).collect()
@@ -89,6 +90,12 @@ impl Default for Scratch {
             stack: Stack::with_capacity(64),
             kept: Stack::with_capacity(16),
         }
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
     }
 }
 
@@ -307,9 +314,6 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
 impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
     /// Gives the sink its tables back.
     fn give_back(&mut self) {
-        if !S::COUNTED {
-            return;
-        }
         let stack = std::mem::replace(&mut self.stack, Stack::with_capacity(0));
         let (marks, memo) = (std::mem::take(&mut self.marks), std::mem::take(&mut self.memo));
         let kept = std::mem::replace(&mut self.kept, Stack::with_capacity(0));

@@ -52,6 +52,7 @@ fn plain<'v>(values: &'v ValueSink<'_>, id: NodeId) -> Plain<'v> {
         Node::Set(items) => Plain::List(distinct(items)),
         Node::Dict(_, held) => Plain::Dict(entries(values, held).map_or(Cow::Borrowed(held), Cow::Owned)),
         Node::Stub(stub) => Plain::Named(stub),
+        Node::Decimal(digits, _) => Plain::Text(Cow::Borrowed(digits)),
         Node::Known(known) => plain_known(values, known),
     }
 }
@@ -78,7 +79,6 @@ fn plain_known<'v>(values: &'v ValueSink<'_>, known: &'v Known) -> Plain<'v> {
         }
         Known::Timezone(offset, _) => text(json::iso_offset(*offset)),
         Known::ZoneInfo(key) => Plain::Text(Cow::Borrowed(key)),
-        Known::Decimal(digits, _) => borrowed(digits),
         Known::Uuid(uuid) => text(uuid_text(uuid.0)),
         Known::IpInt(ip, int) => text(ip_text(*ip, **int)),
         Known::IpText(_, address) => borrowed(address),

@@ -227,8 +227,8 @@ pub trait Sink<'a> {
     const SALVAGE: bool = false;
     /// Whether text that is a key is of use: see [`Sink::key`].
     const KEYS: bool = false;
-    /// Whether a clone of a value has its price.
-    const COUNTED: bool = false;
+    /// Whether short text that is memoized is made again when something fetches it, and not kept.
+    const LATE: bool = false;
 
     /// Told of the input before anything is made of it.
     #[inline]

@@ -413,7 +413,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         if put > 0 {
             self.pass(put, reader)?;
             // It is made again if something fetches it.
-            let index = if S::COUNTED && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
+            let index = if S::LATE && size <= LATE_BYTES { index } else { self.keep(Entry::Value(value.clone(), 0))? };
             self.push_indexes([index])?;
         }
         self.push(value)

@@ -251,7 +251,7 @@ impl<'a, 'py> Sink<'a> for PySink<'py, '_> {
     type Error = PyErr;
     const NATIVE: bool = true;
     const KEYS: bool = true;
-    const COUNTED: bool = true;
+    const LATE: bool = true;
 
     #[inline]
     fn none(&mut self) -> Built<'py> {

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
+use crate::machine::Scratch;
 use crate::report::Report;
 use crate::sink::value::{NodeId, ValueSink};
-use crate::sink::{Factory, How, KnownValue, Made, Sink, View};
+use crate::sink::{Factory, How, KnownValue, Made, Sink, SmallDecimal, View};
 
 /// A value sink that records what the pickle names, and goes on where the policy would refuse.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ type Id = Made<NodeId, Infallible>;
 
 macro_rules! delegate {
     ($($method:ident($($argument:ident: $type:ty),*) -> $made:ty;)*) => {
-        $(#[inline] fn $method(&mut self, $($argument: $type),*) -> $made {
+        $(#[inline(always)] fn $method(&mut self, $($argument: $type),*) -> $made {
             self.values.$method($($argument),*)
         })*
     };
@@ -35,9 +36,16 @@ macro_rules! delegate {
 impl<'a> Sink<'a> for GlobalsSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
+    const LATE: bool = true;
 
     fn begin(&mut self, input: &'a [u8]) {
         self.values.begin(input);
+    }
+    fn lend(&mut self) -> Scratch {
+        self.values.lend()
+    }
+    fn give_back(&mut self, scratch: Scratch) {
+        self.values.give_back(scratch);
     }
     #[inline(always)]
     fn opcode(&mut self, byte: u8) {
@@ -64,6 +72,7 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         set() -> Id;
         dict() -> Id;
         known(value: KnownValue<'_, NodeId>) -> Id;
+        decimal(text: &'a [u8], number: SmallDecimal) -> Id;
         clear(target: &NodeId) -> Made<(), Infallible>;
         build(target: &NodeId, state: &NodeId) -> Made<(), Infallible>;
         hash(key: &NodeId) -> Made<Option<i64>, Infallible>;

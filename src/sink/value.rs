@@ -2,7 +2,9 @@
 //! `serde_pickle::Value`. Values refer to each other by number, so that nothing is dropped by recursion.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::mem::take;
 use std::num::NonZero;
 
 use num_bigint::BigInt;
@@ -12,7 +14,8 @@ mod tree;
 
 use crate::error::{Error, ErrorKind, reserve};
 use crate::limits::Limit;
-use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Path, Sink, View};
+use crate::machine::{Scratch, emptied};
+use crate::sink::{Clock, Day, Factory, How, Ip, KnownValue, Made, Path, Sink, SmallDecimal, View};
 use crate::sink::{decimal_hash_cost, fraction_hash_cost};
 use crate::tree::DictKind;
 
@@ -44,6 +47,8 @@ mod kind {
     pub const ASCII: u64 = FIRST + 4;
     pub const TEXT: u64 = FIRST + 5;
     pub const BYTES: u64 = FIRST + 6;
+    /// A Decimal, by its text.
+    pub const DECIMAL: u64 = FIRST + 13;
     /// The containers: the number of the word that tells where their items are.
     pub const LIST: u64 = FIRST + 7;
     pub const TUPLE: u64 = FIRST + 8;
@@ -118,6 +123,8 @@ pub enum Node<'v> {
     Deque(&'v [NodeId], Option<usize>),
     /// Keys and values alternate; the last value of a key counts.
     Dict(DictKind, &'v [NodeId]),
+    /// Its text, and whether it is a signalling NaN.
+    Decimal(&'v str, bool),
     Known(&'v Known),
     Stub(&'v Stub),
 }
@@ -139,8 +146,6 @@ pub enum Known {
     /// Microseconds, and a name or None.
     Timezone(i64, NodeId),
     ZoneInfo(Box<str>),
-    /// Its text, and whether it is a signalling NaN.
-    Decimal(NodeId, bool),
     Fraction(NodeId, NodeId),
     Uuid(Box<(u128, Option<i64>)>),
     IpInt(Ip, Box<u128>),
@@ -174,6 +179,8 @@ enum Held<'a> {
     /// A list of all that was ever in it.
     Deque(NodeId, Option<usize>),
     Dict(DictKind, NodeId),
+    /// Its text, and whether it is a signalling NaN.
+    Decimal(NodeId, bool),
     Known(Known),
     Stub(Box<Stub>),
 }
@@ -188,8 +195,21 @@ pub struct ValueSink<'a> {
     /// The items of containers that grew behind others.
     grown: Vec<Vec<NodeId>>,
     nodes: Vec<Held<'a>>,
+    scratch: Option<Scratch>,
     lenient: bool,
     checking: bool,
+}
+
+impl Drop for ValueSink<'_> {
+    fn drop(&mut self) {
+        let Some(scratch) = self.scratch.take() else { return };
+        let (mut words, mut nodes) = (take(&mut self.words), emptied(take(&mut self.nodes)));
+        words.clear();
+        words.shrink_to(Tables::KEPT);
+        nodes.shrink_to(Tables::KEPT);
+        // A thread that ends keeps nothing.
+        let _ = TABLES.try_with(|tables| tables.set(Some(Tables { words, nodes, scratch })));
+    }
 }
 
 /// In place of a start.
@@ -197,6 +217,22 @@ const GROWN: u32 = u32::MAX;
 
 /// Words that are reserved at first: one for each four bytes of input, which sessions need, up to this many.
 const RESERVED: usize = 1 << 16;
+
+/// Tables that the sinks of a thread hand to the next, so that small pickles don't pay for new ones.
+struct Tables {
+    words: Vec<NodeId>,
+    nodes: Vec<Held<'static>>,
+    scratch: Scratch,
+}
+
+thread_local! {
+    static TABLES: Cell<Option<Tables>> = const { Cell::new(None) };
+}
+
+impl Tables {
+    /// What is kept of each, in entries.
+    const KEPT: usize = 1 << 12;
+}
 
 type Id = Made<NodeId, Infallible>;
 
@@ -207,12 +243,16 @@ fn too_many() -> Error {
 impl<'a> ValueSink<'a> {
     /// A sink that goes on with a stub where the policy would refuse a name: for looking only.
     pub fn lenient() -> Self {
-        Self { lenient: true, ..Self::default() }
+        let mut sink = Self::default();
+        sink.lenient = true;
+        sink
     }
 
     /// A sink that takes persistent ids and out-of-band buffers for granted: for checking what was written.
     pub fn checking() -> Self {
-        Self { checking: true, ..Self::default() }
+        let mut sink = Self::default();
+        sink.checking = true;
+        sink
     }
 
     /// What a handle of this sink stands for.
@@ -223,6 +263,7 @@ impl<'a> ValueSink<'a> {
             kind::INT => Node::Int(id.int()),
             kind::ASCII | kind::TEXT => Node::Text(text(self.input_of(id))),
             kind::BYTES => Node::Bytes(self.input_of(id)),
+            kind::DECIMAL => Node::Decimal(text(self.input_of(id)), false),
             kind::LIST => Node::List(self.held(id)),
             kind::TUPLE => Node::Tuple(self.held(id)),
             kind::SET => Node::Set(self.held(id)),
@@ -242,6 +283,7 @@ impl<'a> ValueSink<'a> {
                     Node::Deque(&items[surplus..], *bound)
                 }
                 Held::Dict(kind, dict) => Node::Dict(*kind, self.held(*dict)),
+                Held::Decimal(text, signalling) => Node::Decimal(self.text_of(*text), *signalling),
                 Held::Known(known) => Node::Known(known),
                 Held::Stub(stub) => Node::Stub(stub),
             },
@@ -270,7 +312,7 @@ impl<'a> ValueSink<'a> {
     }
 
     /// A handle to a part of the input, if it is one that a handle can tell.
-    #[inline]
+    #[inline(always)]
     fn part(&self, kind: u64, raw: &[u8]) -> Option<NodeId> {
         let offset = raw.as_ptr().addr().wrapping_sub(self.input.as_ptr().addr());
         let fits = offset < 1 << (PAYLOAD - LENGTH) && raw.len() < 1 << LENGTH;
@@ -408,13 +450,23 @@ impl<'a> ValueSink<'a> {
 impl<'a> Sink<'a> for ValueSink<'a> {
     type Value = NodeId;
     type Error = Infallible;
+    const LATE: bool = true;
 
     fn begin(&mut self, input: &'a [u8]) {
         if self.input.is_empty() {
             self.input = input;
+            if let Ok(Some(Tables { words, nodes, scratch })) = TABLES.try_with(Cell::take) {
+                (self.words, self.nodes, self.scratch) = (words, emptied(nodes), Some(scratch));
+            }
             // Without this much memory it goes on with less.
             let _ = self.words.try_reserve((input.len() / 4).min(RESERVED));
         }
+    }
+    fn lend(&mut self) -> Scratch {
+        self.scratch.take().unwrap_or_default()
+    }
+    fn give_back(&mut self, scratch: Scratch) {
+        self.scratch = Some(scratch);
     }
     fn global(&mut self, _module: &str, _name: &str, _offset: usize, _allowed: bool) -> bool {
         self.lenient
@@ -466,7 +518,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         }
         self.hold(Held::Surrogates(text))
     }
-    #[inline]
+    #[inline(always)]
     fn utf8(&mut self, raw: &'a [u8]) -> Id {
         match self.part(kind::ASCII, raw) {
             Some(part) if is_ascii(raw) => Ok(part),
@@ -529,9 +581,10 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::Decimal(text) => {
                 let digits = self.utf8_of(*text).unwrap_or_default();
                 // No other value has an S in it.
-                Known::Decimal(*text, digits.iter().any(|byte| byte.eq_ignore_ascii_case(&b's')))
+                let signalling = digits.iter().any(|byte| byte.eq_ignore_ascii_case(&b's'));
+                return self.hold(Held::Decimal(*text, signalling));
             }
-            KnownValue::PlainDecimal(text, _) => Known::Decimal(*text, false),
+            KnownValue::PlainDecimal(text, _) => return self.hold(Held::Decimal(*text, false)),
             KnownValue::Fraction(numerator, denominator) => Known::Fraction(*numerator, *denominator),
             KnownValue::Uuid(int, safe) => Known::Uuid((int, safe).into()),
             KnownValue::IpInt(ip, int) => Known::IpInt(ip, int.into()),
@@ -553,6 +606,16 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             KnownValue::Namespace => return self.dict_of(DictKind::Namespace),
         };
         self.hold(Held::Known(known))
+    }
+    #[inline]
+    fn decimal(&mut self, text: &'a [u8], number: SmallDecimal) -> Id {
+        match self.part(kind::DECIMAL, text) {
+            Some(part) => Ok(part),
+            None => {
+                let text = self.utf8(text)?;
+                self.known(KnownValue::PlainDecimal(&text, Some(number)))
+            }
+        }
     }
     #[inline]
     fn extend<I: ExactSizeIterator<Item = NodeId>>(&mut self, target: &NodeId, items: I) -> Made<(), Infallible> {
@@ -615,6 +678,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             kind::INT => View::Int(value.int()),
             kind::ASCII | kind::TEXT => View::Text(text(self.input_of(*value))),
             kind::BYTES => View::Bytes(self.input_of(*value)),
+            kind::DECIMAL => View::Other,
             kind::LIST => View::List,
             kind::TUPLE => View::Tuple,
             kind::SET => View::Set,
@@ -647,7 +711,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
             kind::DICT => self.held(*container).len() / 2,
             kind::LIST | kind::TUPLE | kind::SET | kind::FROZENSET => self.held(*container).len(),
             kind::ASCII | kind::TEXT => container.payload() & ((1 << LENGTH) - 1),
-            kind::NODE => self.len_of_node(*container),
+            kind::NODE | kind::DECIMAL => self.len_of_node(*container),
             _ => 0,
         }
     }
@@ -799,8 +863,8 @@ impl<'a> ValueSink<'a> {
                 View::TimeDelta { days: *days, seconds: *seconds, microseconds: *microseconds }
             }
             Held::Known(Known::Timezone(..) | Known::ZoneInfo(_)) => View::Zone,
-            Held::Known(Known::Array(..) | Known::Decimal(_, true)) => View::Unhashable,
-            Held::Known(_) => View::Other,
+            Held::Known(Known::Array(..)) | Held::Decimal(_, true) => View::Unhashable,
+            Held::Decimal(..) | Held::Known(_) => View::Other,
             Held::Stub(_) => View::Stub,
         }
     }
@@ -810,8 +874,7 @@ impl<'a> ValueSink<'a> {
             Node::Text(text) => text.len(),
             Node::Deque(items, _) => items.len(),
             Node::Dict(_, entries) => entries.len() / 2,
-            Node::Known(Known::Decimal(text, _)) => {
-                let text = self.text_of(*text);
+            Node::Decimal(text, _) => {
                 let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
                 let whole = number.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default().len() as i64;
                 decimal_hash_cost(exponent.parse::<i64>().unwrap_or(0).saturating_add(whole - 1), number.len())

@@ -70,6 +70,7 @@ impl Tree for ValueSink<'_> {
             Node::Dict(DictKind::Namespace, _) => Shape::Namespace,
             Node::Dict(kind, _) => Shape::Dict(kind),
             Node::Stub(stub) => Shape::Stub { name: &stub.name, args: stub.args, state: stub.state },
+            Node::Decimal(..) => Shape::Decimal,
             Node::Known(known) => self.known_shape(known),
         })
     }
@@ -126,7 +127,7 @@ impl Tree for ValueSink<'_> {
 
     fn decimal<R>(&self, id: &NodeId, take: impl FnOnce(&[u8]) -> R) -> Result<R, Failure<Infallible>> {
         match self.node(*id) {
-            Node::Known(Known::Decimal(text, _)) => Ok(take(self.utf8_of(*text).unwrap_or_default())),
+            Node::Decimal(text, _) => Ok(take(text.as_bytes())),
             _ => Err(ErrorKind::Internal("no Decimal".into()).into()),
         }
     }
@@ -165,7 +166,6 @@ impl ValueSink<'_> {
             }
             Known::Timezone(offset, name) => Shape::Timezone(*offset, some(*name)),
             Known::ZoneInfo(key) => Shape::ZoneInfo(Cow::Borrowed(key)),
-            Known::Decimal(..) => Shape::Decimal,
             Known::Uuid(uuid) => Shape::Uuid(uuid.0, uuid.1),
             Known::IpInt(ip, int) => Shape::Ip(*ip, Cow::Owned(plain::ip_text(*ip, **int))),
             Known::IpText(ip, text) => Shape::Ip(*ip, Cow::Borrowed(self.text_of(*text))),
