@@ -183,6 +183,47 @@ def test_a_zone_in_the_memo_makes_datetimes_whose_arguments_can_be_fetched() -> 
             agree(writer.data + b"t.")
 
 
+RUN: dict[str, bytes] = {"datetime": MOMENT, "date": MOMENT[:4], "time": MOMENT[4:]}
+
+
+def run(rng: Random, first: int) -> bytes:
+    """Moments behind each other, mostly as protocol 4 writes them, their classes memoized from an index on."""
+    data = b"\x80\x04" + PADDING * 4
+    for index, name in enumerate(RUN, first):
+        data += glob(f"datetime.{name}") + put(index) + b"0"
+    data += b"("
+    for _ in range(rng.randrange(2, 9)):
+        index, raw = rng.choice([*enumerate(RUN.values(), first), (first, MOMENT), (first, MOMENT)])
+        gets = GETS if index < 256 else GETS[1:]
+        data += rng.choice([gets[0], gets[0], *gets])(index) + binary(raw)
+        data += rng.choice([b"\x94\x85\x94R\x94", b"\x94\x85\x94R\x94", b"\x85R", b"\x94\x85R\x94"])
+        data += rng.choice([b"", b"", b"", b"K\1", get(index) + b"0"])
+    return data + b"t."
+
+
+def test_moments_in_a_run_are_those_that_pickle_makes_one_by_one() -> None:
+    rng = Random("runs")
+    for _ in range(300):
+        agree(run(rng, rng.choice([0, 250, 254, 300])))
+
+
+def test_what_is_wrong_in_a_run_of_moments_is_told_where_it_stands() -> None:
+    rng = Random("cuts")
+    for _ in range(30):
+        data = run(rng, rng.choice([0, 254]))
+        starts = {at for _, _, at in pickletools.genops(data)}
+        for end in range(data.index(b"("), len(data)):
+            with pytest.raises(plainpickle.UnpicklingError) as cut:
+                safe_loads(data[:end])
+            assert cut.value.offset == (end if end in starts else max(at for at in starts if at < end))
+            assert inspect(data[:end]).error.offset == cut.value.offset
+        bad = data.replace(MOMENT, b"\0" * 10)
+        if bad != data:
+            with pytest.raises(plainpickle.UnpicklingError) as wrong:
+                safe_loads(bad)
+            assert bad[wrong.value.offset :][:1] == b"R"
+
+
 MADE_OF_BYTES: dict[str, tuple[Step, bytes]] = {
     "bytes": (b"", bytes(range(256))),
     "ASCII bytes": (b"", b"no more than ASCII, and so long that it is looked at by words"),
