@@ -110,6 +110,10 @@ impl<'a> Sink<'a> for GlobalsSink<'a> {
         self.values.is_dict(value)
     }
     #[inline]
+    fn is_empty_dict(&self, dict: &NodeId) -> bool {
+        self.values.is_empty_dict(dict)
+    }
+    #[inline]
     fn is_list(&self, value: &NodeId) -> bool {
         self.values.is_list(value)
     }

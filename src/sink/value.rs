@@ -479,7 +479,7 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     fn bool(&mut self, value: bool) -> Id {
         Ok(NodeId::new(kind::BOOL, value.into()))
     }
-    #[inline]
+    #[inline(always)]
     fn int(&mut self, value: i64) -> Id {
         let made = NodeId::new(kind::INT, value as u64 & (u64::MAX >> (64 - PAYLOAD)));
         if made.int() == value { Ok(made) } else { self.hold(Held::Int(value)) }
@@ -638,6 +638,10 @@ impl<'a> Sink<'a> for ValueSink<'a> {
     #[inline]
     fn is_dict(&self, value: &NodeId) -> bool {
         value.kind() == kind::DICT || matches!(self.view(value), View::Dict)
+    }
+    #[inline]
+    fn is_empty_dict(&self, dict: &NodeId) -> bool {
+        matches!(self.extent(self.filled(*dict)), (start, 0) if start != GROWN)
     }
     #[inline]
     fn is_list(&self, value: &NodeId) -> bool {
