@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import logging
 import pickle
 import sys
@@ -12,13 +13,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Context, Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from plainpickle import MalformedPickle, Policy, safe_loads
+from plainpickle import MalformedPickle, Policy, load, safe_loads
 from plainpickle.session import SessionSerializer
 from tests.attacks.ops import Raw, pickled, push
 
@@ -676,3 +678,76 @@ def test_long_keys_do_not_stay_behind(policy: Policy) -> None:
         assert tracemalloc.get_traced_memory()[0] < 100_000
     finally:
         tracemalloc.stop()
+
+
+# ---- files
+
+
+LARGE = [bytes([number]) * size for number, size in enumerate((10, 70_000, 40_000, 300_000) * 6)]
+"""Frames, and bytes outside of them, that a buffer has to grow for more than once."""
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("buffering", [0, 1000, -1])
+def test_a_large_pickle_is_read_as_a_whole_and_the_file_stands_behind_it(
+    tmp_path: Path, buffering: int, protocol: int
+) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(pickle.dumps(LARGE, protocol) * 2 + b"the rest")
+    with path.open("rb", buffering) as file:
+        assert load(file) == LARGE
+        assert load(file) == LARGE
+        assert file.read() == b"the rest"
+
+
+class Lent(io.RawIOBase):
+    """Keeps every piece of memory that it is told to write into."""
+
+    def __init__(self, data: bytes, fails_after: int = 1000) -> None:
+        super().__init__()
+        self._file = io.BytesIO(data)
+        self._left = fails_after
+        self.kept: list[memoryview] = []
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def readinto(self, buffer: Any) -> int:
+        self.scribble()
+        self.kept.append(buffer)
+        self._left -= 1
+        if self._left < 0:
+            raise ZeroDivisionError
+        return self._file.readinto(buffer)
+
+    def scribble(self, _: Any = None) -> None:
+        for view in self.kept:
+            view[:] = b"\xff" * len(view)
+
+
+def test_who_keeps_the_memory_that_a_file_was_read_into_can_not_change_what_was_read() -> None:
+    for protocol in (3, 4):
+        file = Lent(pickle.dumps([*LARGE, b""], protocol)[:-1] + b"X\1\0\0\0aQ\x86.")
+        assert load(file, persistent_load=file.scribble) == ([*LARGE, b""], None)
+        assert len(file.kept) > 5
+
+
+def test_memory_that_a_failing_file_keeps_stays_where_it_is() -> None:
+    file = Lent(pickle.dumps(LARGE, 4), fails_after=3)
+    with pytest.raises(ZeroDivisionError):
+        load(file)
+    file.scribble()
+    assert all(view.tobytes() == b"\xff" * len(view) for view in file.kept)
+
+
+def test_a_file_that_only_says_that_it_wrote_gives_zeros_and_not_what_was_in_memory() -> None:
+    class Idle(Lent):
+        def readinto(self, buffer: Any) -> int:
+            data = self.read(len(buffer))
+            buffer[-1:] = data[-1:]  # the opcode behind the bytes
+            return len(data)
+
+    data = pickle.dumps([b"x" * 300_000, b"y" * 300_000], 3)
+    for _ in range(3):
+        safe_loads(data)
+        assert load(Idle(data)) == [bytes(300_000)] * 2

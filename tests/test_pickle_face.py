@@ -399,6 +399,36 @@ def test_a_file_of_any_kind_is_read_one_pickle_at_a_time_and_no_byte_further(
         assert remaining(file) == b"the rest"
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("kind", FILES.keys() - {"raw trickle"})
+def test_a_large_pickle_in_a_file_of_any_kind_is_read_to_its_end_and_no_byte_further(
+    kind: str, protocol: int
+) -> None:
+    value = ["x" * 40_000, "y" * 60_000, "z" * 200_000, 5]
+    data = pickle.dumps(value, protocol)
+    with FILES[kind](data + b"the rest") as file:
+        assert plainpickle.load(file) == value
+        assert remaining(file) == b"the rest"
+
+
+def test_a_file_with_a_read_of_its_own_is_read_by_it() -> None:
+    class Counting(io.BufferedReader):
+        count = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.count += len(data)
+            return data
+
+    value = ["x" * 40_000, "y" * 60_000, "z" * 200_000, "."]
+    with tempfile.TemporaryFile(buffering=0) as raw:
+        raw.write(pickle.dumps(value, 4) + b"the rest")
+        raw.seek(0)
+        file = Counting(raw)
+        assert plainpickle.load(file) == value
+        assert file.count == len(pickle.dumps(value, 4))
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_a_loop_until_eof_error_reads_all_the_pickles_of_a_file(kind: str) -> None:
     values: list[Any] = [SESSION, None, [], "x", 5] * 2

@@ -1,10 +1,10 @@
 //! Files: the bytes of exactly one pickle, read as C pickle reads them.
 
-use pyo3::exceptions::{PyMemoryError, PyNotImplementedError, PyTypeError};
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArrayMethods, PyBytes};
+use pyo3::types::{PyBytes, PyCFunction};
 
 use crate::extent::{Extent, Scan};
 use crate::limits::{self, Limit, Limits};
@@ -15,7 +15,7 @@ use super::{errors, ffi};
 /// The most that is asked for at once, unless as much is there already: a length that the bytes
 /// declare is not believed.
 const CHUNK: usize = 1 << 20;
-/// From here on a file without `peek` puts the bytes where it is told to.
+/// From here on a file puts the bytes where it is told to: one without `peek`, and CPython's own.
 const INTO: usize = 1 << 16;
 /// So many bytes, or more, are read without a look at what follows them.
 const AHEAD: usize = 1 << 13;
@@ -72,6 +72,7 @@ impl Source {
             policy,
             limits,
             peek: self.peek.as_ref().map(|peek| peek.bind(py)),
+            own: None,
             data: Gathered::Nothing,
             scan: Scan::default(),
         };
@@ -111,7 +112,7 @@ pub enum Gathered<'py> {
     Nothing,
     /// What is between two offsets of a bytes object.
     Part(Bound<'py, PyBytes>, usize, usize),
-    Copied(Vec<u8>),
+    Joined(ffi::Buffer<'py>),
 }
 
 impl<'py> Gathered<'py> {
@@ -119,7 +120,7 @@ impl<'py> Gathered<'py> {
         match self {
             Self::Nothing => &[],
             Self::Part(bytes, start, end) => bytes.as_bytes().get(*start..*end).unwrap_or_default(),
-            Self::Copied(data) => data,
+            Self::Joined(data) => data.as_bytes(),
         }
     }
 
@@ -136,7 +137,7 @@ impl<'py> Gathered<'py> {
         match self {
             Self::Nothing => {}
             Self::Part(_, start, end) => *end = (*end).min(start.saturating_add(length)),
-            Self::Copied(data) => data.truncate(length),
+            Self::Joined(data) => data.truncate(length),
         }
     }
 
@@ -147,22 +148,18 @@ impl<'py> Gathered<'py> {
             *self = Self::Part(more, 0, end);
             return Ok(());
         }
-        self.extend(more.as_bytes())
+        self.join(more.py(), |data| data.extend(more.as_bytes()))
     }
 
-    fn extend(&mut self, more: &[u8]) -> PyResult<()> {
-        let memory = |_| PyMemoryError::new_err(());
-        if !matches!(self, Self::Copied(_)) {
-            let mut data = Vec::new();
-            data.try_reserve(self.len() + more.len()).map_err(memory)?;
-            data.extend_from_slice(self.as_bytes());
-            *self = Self::Copied(data);
-        }
-        if let Self::Copied(data) = self {
-            data.try_reserve(more.len()).map_err(memory)?;
-            data.extend_from_slice(more);
-        }
-        Ok(())
+    /// Has more appended to what is there.
+    fn join(&mut self, py: Python<'py>, append: impl FnOnce(&mut ffi::Buffer<'py>) -> PyResult<()>) -> PyResult<()> {
+        let mut data = match std::mem::replace(self, Self::Nothing) {
+            Self::Joined(data) => data,
+            first => ffi::Buffer::of(py, first.as_bytes())?,
+        };
+        let appended = append(&mut data);
+        *self = Self::Joined(data);
+        appended
     }
 }
 
@@ -172,6 +169,7 @@ struct Reading<'r, 'py> {
     policy: &'r CompiledPolicy,
     limits: &'r Limits,
     peek: Option<&'r Bound<'py, PyAny>>,
+    own: Option<bool>,
     data: Gathered<'py>,
     scan: Scan,
 }
@@ -258,14 +256,33 @@ impl<'py> Reading<'_, 'py> {
     /// Reads up to so many bytes, in one step.
     fn read(&mut self, py: Python<'py>, missing: usize) -> PyResult<()> {
         let asked = missing.min(self.data.len().max(CHUNK));
-        match &self.source.readinto {
-            Some(readinto) if self.peek.is_none() && asked >= INTO => {
-                let room = ffi::bytearray(py, &vec![0; asked])?;
-                let got: usize = readinto.bind(py).call1((&room,))?.extract()?;
-                self.data.extend(room.to_vec().get(..got).unwrap_or_default())
-            }
-            _ => self.data.push(bytes_of(self.source.read.bind(py).call1((asked,))?)?),
+        let readinto = self.source.readinto.as_ref().filter(|_| asked >= INTO).map(|readinto| readinto.bind(py));
+        let own = readinto.map_or(Ok(false), |readinto| self.is_own(readinto))?;
+        match readinto.filter(|_| own || self.peek.is_none()) {
+            Some(readinto) => self.data.join(py, |data| data.read(readinto, asked, own)),
+            None => self.data.push(bytes_of(self.source.read.bind(py).call1((asked,))?)?),
         }
+    }
+
+    /// Whether a method is that of CPython's own files, of the operating system's: what it says is true, and a class
+    /// derived from them may have a `read` of its own.
+    fn is_own(&mut self, readinto: &Bound<'py, PyAny>) -> PyResult<bool> {
+        if let Some(own) = self.own {
+            return Ok(own);
+        }
+        let (py, types) = (readinto.py(), &self.policy.types);
+        let own = match readinto.cast::<PyCFunction>() {
+            Ok(method) => {
+                let file = method.getattr(intern!(py, "__self__"))?;
+                let class = file.get_type();
+                let buffered = class.is(&types.buffered_reader) || class.is(&types.buffered_random);
+                let raw = if buffered { file.getattr(intern!(py, "raw"))? } else { file };
+                raw.get_type().is(&types.file_io)
+            }
+            Err(_) => false,
+        };
+        self.own = Some(own);
+        Ok(own)
     }
 
     /// Reads one line, or its start if it is too long.

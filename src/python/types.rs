@@ -111,6 +111,9 @@ types! {
     refused = "plainpickle.events" "refused";
     bytes_io = "io" "BytesIO";
     io_base = "io" "IOBase";
+    file_io = "io" "FileIO";
+    buffered_reader = "io" "BufferedReader";
+    buffered_random = "io" "BufferedRandom";
     text_decoder = "_codecs" "decode";
 }
 
