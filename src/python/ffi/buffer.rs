@@ -4,9 +4,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyByteArrayMethods, PyMemoryView, PySlice};
 
-/// From this size on a buffer that is full gets `ROOM` at least: growing may copy what is there, and room takes no memory
-/// before something is written there.
-const GROWS: usize = 1 << 16;
+/// From this size on a buffer has `ROOM` at least: growing may copy what is there, and room takes no memory before
+/// something is written there.
+const LARGE: usize = 1 << 16;
 const ROOM: usize = 1 << 21;
 
 /// Nobody else has the bytearray: it is made here, the garbage collector does not know it, and once somebody keeps a view
@@ -61,8 +61,8 @@ impl<'py> Buffer<'py> {
     fn reserve(&mut self, more: usize) -> PyResult<()> {
         let (length, needed) = (self.room.len(), self.filled.saturating_add(more));
         if needed > length {
-            let least = if length < GROWS { length.saturating_mul(2) } else { length.saturating_mul(2).max(ROOM) };
-            self.room.resize(needed.max(least))?;
+            let least = if needed < LARGE { 0 } else { ROOM };
+            self.room.resize(needed.max(length.saturating_mul(2)).max(least))?;
         }
         Ok(())
     }
