@@ -31,7 +31,7 @@ use crate::sink::{How, Made, Sink, View};
 use instance::Pending;
 use memo::{Index, NOWHERE};
 use probes::Probes;
-use stack::{Mark, Marks, Seen, Slot, Stack};
+use stack::{Again, Mark, Marks, Seen, Slot, Stack};
 
 pub use json::surely_read;
 pub use memo::{Earlier, Growth, Kept};
@@ -252,6 +252,8 @@ struct Machine<'a, 'm, S: Sink<'a>> {
     shared: HashSet<usize, Identities>,
     /// The depths of containers of more than one level, by identity.
     depths: HashMap<usize, u16, Identities>,
+    /// What a GET pushes as it is kept: once depths are told by identity, they may have grown.
+    again: Again,
     /// By how much shared containers grew.
     late_depth: u16,
     /// What the memo has for the name of a UUID's number, once that was found.
@@ -302,6 +304,7 @@ impl<'a, 'm, S: Sink<'a>> Machine<'a, 'm, S> {
             fetched: Vec::new(),
             shared: HashSet::default(),
             depths: HashMap::default(),
+            again: Again::ALL,
             late_depth: 0,
             uuid_key: Index::EMPTY,
             latin1_name: Index::EMPTY,
@@ -890,6 +893,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             return Ok(());
         }
         let identity = self.sink.identity(container);
+        self.again = Again::PLAIN;
         let before = self.depths.insert(identity, depth).unwrap_or(SHALLOW);
         self.shared.extend(self.fetched.drain(..));
         if depth > before && self.shared.contains(&identity) {

@@ -8,6 +8,7 @@ use crate::opcode::op;
 use crate::reader::Reader;
 use crate::sink::{Sink, View};
 
+use super::stack::Again;
 use super::{Global, Machine, SHALLOW, Seen, Slot, Step, cost};
 
 /// The place of a container that nothing memoized.
@@ -286,6 +287,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             Some(Seen::Open(..) | Seen::Shared(_)) => self.kept.deepen(place as usize, depth),
             _ if S::OPAQUE => {}
             _ => {
+                self.again = Again::PLAIN;
                 let known = self.depths.entry(self.sink.identity(container)).or_insert(depth);
                 *known = depth.max(*known);
             }
@@ -301,7 +303,7 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
             && found.0 & Index::KIND == Index::KEPT
         {
             let number = found.number();
-            if self.stack.push_again(&self.kept, number, self.depths.is_empty())? {
+            if self.stack.push_again(&self.kept, number, self.again)? {
                 return Ok(());
             }
             return self.get_kept(number);

@@ -45,12 +45,18 @@ impl<V> Slot<V> {
 struct Meta(u64);
 
 impl Meta {
-    /// A value without containers.
-    const LEAF: Self = Self(0);
+    const LEAF: Self = Self(Self::PLAIN);
     const OPEN: u64 = 1 << 16;
     const SHARED: u64 = 1 << 17;
     const GLOBAL: u64 = 1 << 18;
     const PENDING: u64 = 1 << 19;
+    /// A value without containers.
+    const PLAIN: u64 = 1 << 20;
+
+    #[inline(always)]
+    fn value(depth: u16) -> Self {
+        Self(if depth == 0 { Self::PLAIN } else { depth.into() })
+    }
 
     #[inline(always)]
     fn numbered(kind: u64, depth: u16, number: u32) -> Self {
@@ -70,6 +76,17 @@ impl Meta {
     }
 }
 
+/// The kinds of what is pushed as the memo has it.
+#[derive(Clone, Copy)]
+pub(super) struct Again(u64);
+
+impl Again {
+    /// Values without containers, and globals.
+    pub(super) const PLAIN: Self = Self(Meta::PLAIN | Meta::GLOBAL);
+    /// What was fetched before, too.
+    pub(super) const ALL: Self = Self(Meta::SHARED | Self::PLAIN.0);
+}
+
 /// A slot in two words that are written and read as such.
 struct Item<V> {
     /// None for a global and for what is pending.
@@ -81,7 +98,7 @@ impl<V> Item<V> {
     #[inline(always)]
     fn of(slot: Slot<V>) -> Self {
         let (value, meta) = match slot {
-            Slot::Value(value, depth) => (Some(value), Meta(depth.into())),
+            Slot::Value(value, depth) => (Some(value), Meta::value(depth)),
             Slot::Open(value, depth, place) => (Some(value), Meta::numbered(Meta::OPEN, depth, place)),
             Slot::Shared(value, depth, place) => (Some(value), Meta::numbered(Meta::SHARED, depth, place)),
             Slot::Global(number) => (None, Meta::numbered(Meta::GLOBAL, 0, number)),
@@ -237,7 +254,7 @@ impl<V> Stack<V> {
         if let Some(item) = self.0.get_mut(index)
             && depth > item.meta.depth()
         {
-            item.meta.0 = item.meta.0 & !u64::from(u16::MAX) | u64::from(depth);
+            item.meta.0 = item.meta.0 & !(u64::from(u16::MAX) | Meta::PLAIN) | u64::from(depth);
         }
     }
 
@@ -307,7 +324,7 @@ impl<V> Stack<V> {
                 return (Some(index), depth);
             }
             depth = depth.max(item.meta.depth());
-            item.meta = Meta(item.meta.depth().into());
+            item.meta = Meta::value(item.meta.depth());
         }
         (None, depth)
     }
@@ -336,13 +353,11 @@ impl<V: Clone> Stack<V> {
         Ok(None)
     }
 
-    /// Pushes what `kept`, the memo's entries, has at `number`, if it is a value without containers or a global; or what
-    /// is shared already, if `shared`. False: it is none of these.
+    /// Pushes what `kept`, the memo's entries, has at `number`, if it is of these kinds. False: it is of none.
     #[inline(always)]
-    pub(super) fn push_again(&mut self, kept: &Self, number: usize, shared: bool) -> Result<bool, Error> {
-        let kinds = if shared { Meta::GLOBAL | Meta::SHARED } else { Meta::GLOBAL };
+    pub(super) fn push_again(&mut self, kept: &Self, number: usize, kinds: Again) -> Result<bool, Error> {
         match kept.0.get(number) {
-            Some(item) if item.meta == Meta::LEAF || item.meta.has(kinds) => {
+            Some(item) if item.meta.has(kinds.0) => {
                 self.push_item(Item { value: item.value.clone(), meta: item.meta })?;
                 Ok(true)
             }
