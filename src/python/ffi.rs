@@ -4,6 +4,7 @@ mod buffer;
 pub mod json;
 
 use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
 
 pub use buffer::Buffer;
 
@@ -311,7 +312,7 @@ pub fn extend<'py>(
     items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
 ) -> Result<(), Raised<'py>> {
     let (held, count) = (list.len(), items.len());
-    if !LOCKED {
+    if !LOCKED || count == 0 {
         for item in items {
             append(list, &item)?;
         }
@@ -319,7 +320,7 @@ pub fn extend<'py>(
     }
     let object = list.as_ptr().cast::<ffi::PyListObject>();
     // SAFETY: a live list, and the lock is held. Its array is null or was allocated by PyMem, and has
-    // `allocated` places; what is at and behind `held` is nobody's, and is written before the size says so.
+    // `allocated` places; the `count` behind `held` are nobody's, and are written before the size says so.
     // Nothing in between runs code that could see the list: the items are there already.
     unsafe {
         let needed = held.saturating_add(count);
@@ -336,15 +337,23 @@ pub fn extend<'py>(
             (*object).ob_item = array.cast();
             (*object).allocated = room as isize;
         }
-        let places = (*object).ob_item;
-        let mut size = held;
-        for item in items.take(count) {
-            *places.add(size) = item.into_ptr();
-            size += 1;
-        }
-        (*object).ob_base.ob_size = size as isize;
+        let places = std::slice::from_raw_parts_mut((*object).ob_item.add(held).cast(), count);
+        (*object).ob_base.ob_size = (needed - put(places, items)) as isize;
     }
     Ok(())
+}
+
+/// Puts references into places that hold nothing, and tells how many of the places are left.
+#[inline(always)]
+fn put<'py>(places: &mut [MaybeUninit<*mut ffi::PyObject>], items: impl Iterator<Item = Bound<'py, PyAny>>) -> usize {
+    let mut left = places.iter_mut();
+    for item in items {
+        let Some(place) = left.next() else {
+            break;
+        };
+        place.write(item.into_ptr());
+    }
+    left.len()
 }
 
 /// The hash of a `str` as far as it was computed before; of the same text always the same, once it was.
