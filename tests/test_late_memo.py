@@ -217,7 +217,8 @@ def test_what_is_wrong_in_a_run_of_moments_is_told_where_it_stands() -> None:
                 safe_loads(data[:end])
             assert cut.value.offset == max(at for at in starts if at <= end)
             error = inspect(data[:end]).error
-            assert error is not None and error.offset == cut.value.offset
+            assert error is not None
+            assert error.offset == cut.value.offset
         bad = data.replace(MOMENT, b"\0" * 10)
         if bad != data:
             with pytest.raises(plainpickle.UnpicklingError) as wrong:

@@ -1,12 +1,10 @@
 //! The only unsafe code: constructors of CPython that report a failed allocation, where pyo3's own panic.
 
-mod buffer;
+pub mod buffer;
 pub mod json;
 
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
-
-pub use buffer::Buffer;
 
 use crate::sink::{Clock, Day, SmallDecimal};
 use crate::utf8::{self, Width};

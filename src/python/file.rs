@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyCFunction};
 use crate::extent::{Extent, Scan};
 use crate::limits::{self, Limit, Limits};
 
+use super::ffi::buffer::Buffer;
 use super::policy::CompiledPolicy;
 use super::{errors, ffi};
 
@@ -112,7 +113,7 @@ pub enum Gathered<'py> {
     Nothing,
     /// What is between two offsets of a bytes object.
     Part(Bound<'py, PyBytes>, usize, usize),
-    Joined(ffi::Buffer<'py>),
+    Joined(Buffer<'py>),
 }
 
 impl<'py> Gathered<'py> {
@@ -152,10 +153,10 @@ impl<'py> Gathered<'py> {
     }
 
     /// Has more appended to what is there.
-    fn join(&mut self, py: Python<'py>, append: impl FnOnce(&mut ffi::Buffer<'py>) -> PyResult<()>) -> PyResult<()> {
+    fn join(&mut self, py: Python<'py>, append: impl FnOnce(&mut Buffer<'py>) -> PyResult<()>) -> PyResult<()> {
         let mut data = match std::mem::replace(self, Self::Nothing) {
             Self::Joined(data) => data,
-            first => ffi::Buffer::of(py, first.as_bytes())?,
+            first => Buffer::of(py, first.as_bytes())?,
         };
         let appended = append(&mut data);
         *self = Self::Joined(data);
