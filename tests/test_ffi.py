@@ -749,6 +749,20 @@ def test_memory_that_a_failing_file_keeps_stays_where_it_is() -> None:
     assert all(view.tobytes() == b"\xff" * len(view) for view in file.kept)
 
 
+@pytest.mark.parametrize("left", [0, 10, 100_000])
+def test_a_file_that_shortens_the_memory_that_it_was_lent_is_an_error(left: int) -> None:
+    class Shortening(Lent):
+        def readinto(self, buffer: Any) -> int:
+            owner, size = buffer.obj, self._file.readinto(buffer)
+            buffer.release()
+            del owner[left:]
+            return size
+
+    for protocol in (3, 4):
+        with pytest.raises(BufferError):
+            load(Shortening(pickle.dumps(LARGE, protocol)))
+
+
 def test_a_file_that_only_says_that_it_wrote_gives_zeros_and_not_what_was_in_memory() -> None:
     class Idle(Lent):
         def readinto(self, buffer: Any) -> int:

@@ -1,5 +1,6 @@
 //! What files write into: a bytearray, filled up to some point.
 
+use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyByteArrayMethods, PyMemoryView, PySlice};
@@ -9,8 +10,8 @@ use pyo3::types::{PyByteArray, PyByteArrayMethods, PyMemoryView, PySlice};
 const LARGE: usize = 1 << 16;
 const ROOM: usize = 1 << 21;
 
-/// Nobody else has the bytearray: it is made here, the garbage collector does not know it, and once somebody keeps a view
-/// of it, another one takes its place.
+/// Nobody else has the bytearray: it is made here, the garbage collector does not know it, and once somebody keeps it or
+/// a view of it, another one takes its place. It is never shorter than what is filled.
 pub struct Buffer<'py> {
     room: Bound<'py, PyByteArray>,
     filled: usize,
@@ -50,9 +51,16 @@ impl<'py> Buffer<'py> {
         let part = PySlice::new(py, self.filled as isize, end as isize, 1);
         let lent = PyMemoryView::from(&self.room)?.get_item(part)?;
         let got = readinto.call1((lent,)).and_then(|got| got.extract::<usize>());
-        // SAFETY: a live object.
-        if unsafe { ffi::Py_REFCNT(self.room.as_ptr()) } > 1 {
-            self.room = super::bytearray(py, self.room.to_vec().get(..end).unwrap_or_default())?;
+        // Whoever releases the view that he was lent can reach the bytearray behind it, and shorten it.
+        if self.room.len() < end {
+            self.filled = self.filled.min(self.room.len());
+            return Err(PyBufferError::new_err("the file's readinto() must not resize what it writes into"));
+        }
+        // SAFETY: a live object of so many bytes at least. The lock is held while they are copied.
+        unsafe {
+            if ffi::Py_REFCNT(self.room.as_ptr()) > 1 {
+                self.room = super::bytearray(py, std::slice::from_raw_parts(self.room.data(), end))?;
+            }
         }
         self.filled += got?.min(size);
         Ok(())
