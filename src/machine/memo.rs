@@ -421,21 +421,26 @@ impl<'a, S: Sink<'a>> Machine<'a, '_, S> {
         self.push(value)
     }
 
-    /// A global that the memo of this pickle has.
+    /// What the memo of this pickle keeps under an index.
+    #[inline(always)]
+    fn kept_at(&self, index: usize) -> Option<Seen<'_, S::Value>> {
+        let found = self.memo.get(index.wrapping_sub(self.base))?;
+        if found.0 & Index::KIND == Index::KEPT { self.kept.get(found.number()) } else { None }
+    }
+
+    /// A global that it has.
     #[inline(always)]
     pub(super) fn kept_global(&self, index: usize) -> Option<u32> {
-        let found = self.memo.get(index.wrapping_sub(self.base))?;
-        match self.kept.get(found.number()) {
-            Some(Seen::Global(global)) if found.0 & Index::KIND == Index::KEPT => Some(global),
+        match self.kept_at(index) {
+            Some(Seen::Global(global)) => Some(global),
             _ => None,
         }
     }
 
-    /// A value without containers that the memo of this pickle has.
+    /// A value without containers that it has.
     pub(super) fn kept_value(&self, index: usize) -> Option<&S::Value> {
-        let found = self.memo.get(index.wrapping_sub(self.base))?;
-        match self.kept.get(found.number()) {
-            Some(Seen::Value(value, 0)) if found.0 & Index::KIND == Index::KEPT => Some(value),
+        match self.kept_at(index) {
+            Some(Seen::Value(value, 0)) => Some(value),
             _ => None,
         }
     }

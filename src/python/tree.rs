@@ -297,10 +297,8 @@ impl<'py> Tree for PyTree<'py, '_> {
     fn shape<'v>(&'v self, value: &'v Object<'py>) -> Result<Shape<'v, Object<'py>>, Failure<PyErr>> {
         Ok(if value.is_exact_instance_of::<PyDict>() {
             Shape::Dict(DictKind::Plain)
-        } else if let Some(number) = self.small_decimal(value) {
-            Shape::PlainDecimal(number)
         } else if self.is(value, &self.types().decimal) {
-            Shape::Decimal
+            self.small_decimal(value).map_or(Shape::Decimal, Shape::PlainDecimal)
         } else if value.is_exact_instance_of::<PyList>() {
             Shape::List
         } else if value.is_exact_instance_of::<PyTuple>() {

@@ -47,8 +47,6 @@ mod kind {
     pub const ASCII: u64 = FIRST + 4;
     pub const TEXT: u64 = FIRST + 5;
     pub const BYTES: u64 = FIRST + 6;
-    /// A Decimal, by its text.
-    pub const DECIMAL: u64 = FIRST + 13;
     /// The containers: the number of the word that tells where their items are.
     pub const LIST: u64 = FIRST + 7;
     pub const TUPLE: u64 = FIRST + 8;
@@ -57,6 +55,8 @@ mod kind {
     pub const DICT: u64 = FIRST + 11;
     /// The number of a node.
     pub const NODE: u64 = FIRST + 12;
+    /// A part of the input, again: the text of a Decimal.
+    pub const DECIMAL: u64 = FIRST + 13;
 }
 
 impl NodeId {
@@ -608,12 +608,12 @@ impl<'a> Sink<'a> for ValueSink<'a> {
         self.hold(Held::Known(known))
     }
     #[inline]
-    fn decimal(&mut self, text: &'a [u8], number: SmallDecimal) -> Id {
+    fn decimal(&mut self, text: &'a [u8], _: SmallDecimal) -> Id {
         match self.part(kind::DECIMAL, text) {
             Some(part) => Ok(part),
             None => {
                 let text = self.utf8(text)?;
-                self.known(KnownValue::PlainDecimal(&text, Some(number)))
+                self.hold(Held::Decimal(text, false))
             }
         }
     }
